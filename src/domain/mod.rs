@@ -1,0 +1,16 @@
+//! What the business means: tenants, guests, apps, terms, journeys. Pure: no HTTP, no tokens, no storage, no clock.
+
+pub mod app;
+pub mod audit;
+pub mod federation;
+mod ids;
+pub mod journey;
+pub mod link;
+mod names;
+pub mod redemption;
+pub mod tenant;
+pub mod terms;
+pub mod user;
+
+pub use ids::{AgreementId, AppId, FederationId, SessionId, TenantId, UserId};
+pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};

@@ -1,0 +1,401 @@
+//! Every refusal, once: its stable code, HTTP status, sentence for people, and what to do next.
+//!
+//! `docs/errors.md` is generated from [`Code::ALL`] (`vestibule errors`) and a test keeps the two equal.
+
+use std::fmt;
+
+/// The OAuth error (RFC 6749, OpenID Connect Core 3.1.2.6) that a refusal becomes when it may be told to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OAuthError {
+    /// `invalid_request`
+    InvalidRequest,
+    /// `unauthorized_client`
+    UnauthorizedClient,
+    /// `access_denied`
+    AccessDenied,
+    /// `unsupported_response_type`
+    UnsupportedResponseType,
+    /// `invalid_scope`
+    InvalidScope,
+    /// `server_error`
+    ServerError,
+    /// `temporarily_unavailable`
+    TemporarilyUnavailable,
+    /// `invalid_client`
+    InvalidClient,
+    /// `invalid_grant`
+    InvalidGrant,
+    /// `unsupported_grant_type`
+    UnsupportedGrantType,
+    /// `interaction_required`
+    InteractionRequired,
+    /// `login_required`
+    LoginRequired,
+    /// `consent_required`
+    ConsentRequired,
+    /// `request_not_supported`
+    RequestNotSupported,
+    /// `request_uri_not_supported`
+    RequestUriNotSupported,
+    /// `invalid_token` (RFC 6750)
+    InvalidToken,
+}
+
+impl OAuthError {
+    /// The value of the `error` member or parameter.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::AccessDenied => "access_denied",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InteractionRequired => "interaction_required",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidToken => "invalid_token",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$group:meta])* $number:literal $name:ident $status:literal $oauth:ident $entra:literal
+        $sentence:literal $next:literal;)*) => {
+        /// A refusal. The number never changes its meaning and is never used again.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum Code {
+            $(#[doc = $sentence] $name = $number,)*
+        }
+
+        impl Code {
+            /// All codes, by number.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The HTTP status of the answer.
+            #[must_use]
+            pub fn status(self) -> http::StatusCode {
+                let status = match self { $(Self::$name => $status,)* };
+                http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
+            }
+
+            /// What happened, for people.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+
+            /// What to do next, for people.
+            #[must_use]
+            pub fn next_step(self) -> &'static str {
+                match self { $(Self::$name => $next,)* }
+            }
+
+            /// The OAuth error that says the same to a client.
+            #[must_use]
+            pub fn oauth(self) -> OAuthError {
+                match self { $(Self::$name => OAuthError::$oauth,)* }
+            }
+
+            /// The code of Microsoft Entra for the same situation; empty where it has none.
+            #[must_use]
+            pub fn entra(self) -> &'static str {
+                match self { $(Self::$name => $entra,)* }
+            }
+
+            /// The name of the code in Rust, a stable key for translations.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Which tenant (1xxx)
+    1001 TenantMissing 400 InvalidRequest "AADSTS50059, AADSTS90019"
+        "This link does not say which organisation you want to visit."
+        "Type the organisation's domain below, or ask the person who sent you the link for one that names the organisation.";
+    1002 TenantUnknown 404 InvalidRequest "AADSTS90002"
+        "The organisation that this link names is not known here."
+        "Check the link for typing errors, or ask the person who sent it to you.";
+    1003 DomainNotVerified 403 InvalidRequest "AADSTS500208"
+        "The organisation that this link names has not yet proven that it owns this domain."
+        "Ask the organisation to finish verifying the domain, or to send you a link with its tenant id.";
+    1004 TenantConflict 400 InvalidRequest ""
+        "This link names more than one organisation."
+        "Ask the person who sent you the link for a new one.";
+    1005 LinkMalformed 400 InvalidRequest ""
+        "This link is damaged."
+        "Open it again from the original message, or ask for a new one.";
+    1006 AppUnknown 404 UnauthorizedClient "AADSTS700016"
+        "The app that this link leads to is not known in this organisation."
+        "Ask the person who sent you the link for a new one.";
+    1007 HostUnknown 421 InvalidRequest ""
+        "This server does not answer under this name."
+        "Use the address that you were given, exactly as it was written.";
+
+    // Who the guest is (2xxx)
+    2001 NotInvited 403 AccessDenied "AADSTS50020, AADSTS16003"
+        "You have not been invited to this organisation with this account."
+        "Ask your contact there to invite the address shown above, or sign in with the account that was invited.";
+    2002 EmailUnverified 403 AccessDenied "AADSTS51004"
+        "Your home organisation signed you in, but does not vouch for your e-mail address."
+        "Ask your home organisation to verify your address, or sign in with a code sent by e-mail.";
+    2003 AccountBlocked 403 AccessDenied "AADSTS50057"
+        "Your access to this organisation has been blocked."
+        "Ask your contact at the organisation.";
+    2004 InvitationLinkNeeded 403 AccessDenied "AADSTS50034"
+        "This link cannot tell who you are; the link in your invitation can."
+        "Open the link in your invitation, or ask your contact to send it again.";
+    2005 BoundToAnotherIdentity 403 AccessDenied "AADSTS50020"
+        "This guest account belongs to another sign-in."
+        "Sign in with the account that you used the first time, or ask your contact to reset your invitation.";
+    2006 DomainNotAllowed 403 AccessDenied "AADSTS500213"
+        "This organisation does not accept guests from your e-mail domain."
+        "Ask your contact at the organisation.";
+    2007 NoIdentitySource 403 AccessDenied "AADSTS50034"
+        "There is no way for you to sign in here with this address."
+        "Ask your contact at the organisation how you are expected to sign in.";
+    2008 AppNotAssigned 403 AccessDenied "AADSTS50105"
+        "You have not been given access to this app."
+        "Ask your contact at the organisation, or open one of your other apps.";
+    2009 CodeWrong 403 AccessDenied ""
+        "This code is not right."
+        "Check the newest message and type the code again.";
+    2010 CodeExpired 403 AccessDenied ""
+        "This code can no longer be used."
+        "Ask for a new code.";
+    2011 TooManyCodes 429 AccessDenied ""
+        "Too many codes have been asked for or tried."
+        "Wait a while and try again, or sign in with your organisation's account.";
+    2012 PasswordWrong 403 AccessDenied "AADSTS50126"
+        "The address or the password is not right."
+        "Try again, or ask your organisation to reset your password.";
+    2013 AddressMalformed 400 InvalidRequest ""
+        "This is not an e-mail address that can be used here."
+        "Type an address like name@organisation.example.";
+    2014 OrganisationMalformed 400 InvalidRequest ""
+        "This is not a domain name."
+        "Type a domain like organisation.example.";
+
+    // The home organisation (3xxx)
+    3001 HomeUnreachable 503 TemporarilyUnavailable ""
+        "Your home organisation does not answer."
+        "Try again in a few minutes.";
+    3002 HomeAnswerInvalid 502 AccessDenied ""
+        "The answer of your home organisation could not be trusted."
+        "Try again. If it happens again, tell your home organisation's support.";
+    3003 HomeRefused 403 AccessDenied ""
+        "Your home organisation did not sign you in."
+        "Try again, or sign in with another account.";
+    3004 HomeDisabled 403 AccessDenied ""
+        "This organisation no longer accepts sign-ins from your home organisation."
+        "Ask your contact at the organisation.";
+
+    // The journey (4xxx)
+    4001 JourneyLost 400 LoginRequired ""
+        "This sign-in is no longer open in this browser."
+        "Start again from the link that you were given.";
+    4002 JourneyExpired 400 LoginRequired ""
+        "This sign-in took too long."
+        "Start again from the link that you were given.";
+    4003 ConsentDeclined 403 AccessDenied "AADSTS65004"
+        "You did not accept the permissions, so you have not been signed in."
+        "Nothing has been shared. You can start again at any time.";
+    4004 TermsDeclined 403 AccessDenied "AADSTS53003"
+        "You declined the terms of use, so you have not been signed in."
+        "You can start again at any time and accept them.";
+    4005 TermsNotOpened 400 InteractionRequired ""
+        "The document has to be opened before it can be accepted."
+        "Open the document, then accept.";
+    4006 TermsChanged 409 InteractionRequired ""
+        "The terms were changed while you were reading them."
+        "Read and accept the version that is shown now.";
+    4007 CrossSite 403 AccessDenied ""
+        "This request came from another site and was not carried out."
+        "Go back and press the button on our page.";
+    4008 Framed 403 AccessDenied ""
+        "This page is never shown inside another page."
+        "Open the link in a window of its own.";
+    4009 RequestTooLarge 400 InvalidRequest ""
+        "This sign-in request is too large to be carried by a browser."
+        "Tell the app's maker: state and nonce together may have 4,608 characters.";
+    4010 TermsOwed 403 InteractionRequired "AADSTS50158"
+        "There are new terms to agree to before you can go on."
+        "Open the link that is given, agree, and try again.";
+    4011 Cancelled 403 AccessDenied "AADSTS65004"
+        "You cancelled, so you have not been signed in."
+        "You can start again at any time.";
+    4012 Changed 409 ServerError ""
+        "Something else changed your account at the same moment."
+        "Try again.";
+
+    // The protocol (5xxx)
+    5001 RedirectUriUnknown 400 InvalidRequest "AADSTS50011"
+        "The app asked to return to an address that is not registered for it."
+        "Tell the app's maker. You have not been sent there.";
+    5002 RequestInvalid 400 InvalidRequest "AADSTS90014"
+        "The app's request is not well-formed."
+        "Tell the app's maker.";
+    5003 ParameterRepeated 400 InvalidRequest ""
+        "A parameter of the request appears twice."
+        "Send every parameter once.";
+    5004 ResponseTypeUnsupported 400 UnsupportedResponseType "AADSTS700054"
+        "Only the authorization code flow is offered."
+        "Use response_type=code.";
+    5005 PkceRequired 400 InvalidRequest ""
+        "PKCE with S256 is required."
+        "Send code_challenge and code_challenge_method=S256.";
+    5006 RequestObject 400 RequestNotSupported ""
+        "Request objects are not supported."
+        "Send plain parameters.";
+    5007 RequestUri 400 RequestUriNotSupported ""
+        "request_uri is not supported."
+        "Send plain parameters.";
+    5008 ClientAuthentication 401 InvalidClient "AADSTS7000215"
+        "The client could not be authenticated."
+        "Check client_id and client_secret and send them in one way only.";
+    5009 GrantInvalid 400 InvalidGrant "AADSTS70008, AADSTS54005"
+        "The code or refresh token is not valid, no longer valid, or was not issued to this client."
+        "Start a new sign-in.";
+    5010 GrantTypeUnsupported 400 UnsupportedGrantType "AADSTS70003"
+        "This grant type is not offered."
+        "Use authorization_code, refresh_token or client_credentials.";
+    5011 ScopeInvalid 400 InvalidScope "AADSTS70011"
+        "The scope is not valid here."
+        "Ask for scopes that the discovery document lists.";
+    5012 LoginRequired 401 LoginRequired "AADSTS50058"
+        "Nobody is signed in."
+        "Sign in.";
+    5013 InteractionRequired 400 InteractionRequired "AADSTS16000"
+        "The guest has to be asked something first."
+        "Send the guest through sign-in without prompt=none.";
+    5014 ConsentRequired 400 ConsentRequired "AADSTS65001"
+        "The guest has not agreed to the permissions yet."
+        "Send the guest through sign-in without prompt=none.";
+    5015 TokenInvalid 401 InvalidToken "AADSTS50027"
+        "The access token is not valid here."
+        "Get a new token and send it in the Authorization header.";
+    5016 ClientNotAllowed 400 UnauthorizedClient "AADSTS700016"
+        "This client may not use this grant."
+        "Ask the tenant's administrator.";
+    5017 PostLogoutUriUnknown 400 InvalidRequest ""
+        "The address to return to after signing out is not registered."
+        "Tell the app's maker. You have not been sent there.";
+    5018 ReturnTooLong 414 InvalidRequest ""
+        "This address is too long to come back to after signing in."
+        "Open the app's start page, sign in, and try again.";
+
+    // The request itself (6xxx)
+    6001 RequestRefused 400 InvalidRequest ""
+        "This request is ambiguous or malformed and was not carried out."
+        "Use a current browser or HTTP library.";
+    6002 MethodRefused 405 InvalidRequest ""
+        "This method cannot be used here."
+        "Use one of the methods named in the Allow header.";
+    6003 PathUnknown 404 InvalidRequest ""
+        "There is nothing at this address."
+        "Check the address, or start from the link that you were given.";
+    6004 BodyTooLarge 413 InvalidRequest ""
+        "The request body is too large."
+        "Send less.";
+    6005 MediaTypeUnsupported 415 InvalidRequest ""
+        "The request body has a type or an encoding that is not accepted here."
+        "Send it plain, in the documented type.";
+    6006 TooSlow 408 InvalidRequest ""
+        "The request took too long to arrive."
+        "Try again.";
+    6007 TooMany 429 TemporarilyUnavailable ""
+        "Too many requests."
+        "Wait a moment and try again.";
+    6008 HeadersTooLarge 431 InvalidRequest ""
+        "The request's headers are too large."
+        "Clear the cookies of this site and try again.";
+
+    // The server (9xxx)
+    9001 Internal 500 ServerError ""
+        "Something went wrong on our side."
+        "Try again. If it happens again, report the reference below.";
+    9002 StoreUnavailable 503 TemporarilyUnavailable ""
+        "The server cannot reach its records at the moment. Nothing was changed."
+        "Try again in a moment.";
+    9003 LiveStale 503 TemporarilyUnavailable ""
+        "This door has lost touch with the server that knows who may pass, and stays shut until it hears from it."
+        "Try again in a moment.";
+    9004 Draining 503 TemporarilyUnavailable ""
+        "The server is about to restart."
+        "Try again in a moment.";
+}
+
+impl Code {
+    /// The number, which is what people and programs quote.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// `docs/errors.md`, whole.
+    #[must_use]
+    pub fn reference() -> String {
+        use fmt::Write;
+        let mut page = String::from(
+            "# Errors\n\nGenerated by `vestibule errors`; do not edit. Every refusal carries its code, a page for people or\n\
+             `application/problem+json` for programs, and a trace id that is in the server's log.\n\n\
+             | code | name | status | OAuth error | Entra's code | what happened | what to do |\n|---|---|---|---|---|---|---|\n",
+        );
+        for code in Self::ALL {
+            let _ = writeln!(
+                page,
+                "| {code} | {} | {} | `{}` | {} | {} | {} |",
+                code.name(),
+                code.status().as_u16(),
+                code.oauth().as_str(),
+                code.entra(),
+                code.sentence(),
+                code.next_step()
+            );
+        }
+        page
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VB{:04}", self.number())
+    }
+}
+
+impl std::error::Error for Code {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_complete() {
+        let mut numbers: Vec<_> = Code::ALL.iter().map(|code| code.number()).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Code::ALL.len());
+        assert!(numbers.is_sorted());
+        for code in Code::ALL {
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code}");
+            assert!(code.sentence().ends_with('.') && code.next_step().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_reference_page_is_current() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md")).expect("docs/errors.md");
+        assert!(page == Code::reference(), "docs/errors.md is stale: cargo run -- errors > docs/errors.md");
+    }
+}
