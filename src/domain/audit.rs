@@ -1,1 +1,168 @@
-//! To come.
+//! What happened, who did it to whom: events that are written in the same commit as their effect, chained by hash.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AgreementId, AppId, TenantId, UserId};
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Actor {
+    /// A user, about themselves or others.
+    User(UserId),
+    /// An app with its own permissions.
+    App(AppId),
+    /// The operator, from the command line.
+    Operator,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "activity")]
+pub enum Activity {
+    /// The tenant, or something of its configuration, was made or changed.
+    Configured {
+        /// What, in words: `tenant`, `app Expenses`, …
+        what: String,
+    },
+    /// A guest or member was added.
+    UserAdded {
+        /// Whom.
+        user: UserId,
+    },
+    /// A guest or member was changed (blocked, unblocked, other properties).
+    UserChanged {
+        /// Whom.
+        user: UserId,
+        /// What, in words.
+        what: String,
+    },
+    /// A guest redeemed.
+    Redeemed {
+        /// Who.
+        user: UserId,
+        /// How they signed in.
+        source: String,
+        /// At which issuer.
+        issuer: String,
+    },
+    /// The review of permissions was accepted again.
+    PermissionsAccepted {
+        /// By whom.
+        user: UserId,
+    },
+    /// Terms were accepted or declined.
+    TermsAnswered {
+        /// By whom.
+        user: UserId,
+        /// Which agreement.
+        agreement: AgreementId,
+        /// `accepted` or `declined`.
+        answer: String,
+        /// The document's name.
+        document: String,
+    },
+    /// Sessions of a user were ended.
+    SessionsRevoked {
+        /// Whose.
+        user: UserId,
+    },
+    /// Signing keys were rotated.
+    KeysRotated,
+    /// A refresh token or code was used twice and everything it gave was revoked.
+    ReuseDetected {
+        /// Whose.
+        user: UserId,
+        /// In which app.
+        app: AppId,
+    },
+}
+
+/// One entry of a tenant's audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts up from 1 within the tenant, without gaps.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub activity: Activity,
+    /// The hash of the entry before, hexadecimal; zeros for the first.
+    pub previous: String,
+}
+
+/// The end of a tenant's chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The last entry's number; 0 when there is none.
+    pub sequence: u64,
+    /// The last entry's hash.
+    pub hash: String,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { sequence: 0, hash: "0".repeat(64) }
+    }
+}
+
+impl Head {
+    /// The next entry, and the chain's end after it.
+    #[must_use]
+    pub fn append(&self, tenant: TenantId, at: Timestamp, actor: Actor, activity: Activity) -> (Event, Self) {
+        let event = Event { sequence: self.sequence + 1, at, actor, activity, previous: self.hash.clone() };
+        let head = Self { sequence: event.sequence, hash: event.hash(tenant) };
+        (event, head)
+    }
+}
+
+impl Event {
+    /// SHA-256 over the tenant and the entry, which holds the hash of the one before: nothing can be changed, dropped or
+    /// put in between without breaking every later hash.
+    #[must_use]
+    pub fn hash(&self, tenant: TenantId) -> String {
+        let json = serde_json::to_vec(self).expect("events are plain data");
+        super::terms::DocumentId::of(&[tenant.as_bytes().as_slice(), &json].concat()).to_string()
+    }
+
+    /// Checks a whole chain in order; the number of the first entry that does not fit, if any.
+    #[must_use]
+    pub fn first_break<'a>(tenant: TenantId, events: impl IntoIterator<Item = &'a Self>) -> Option<u64> {
+        let mut head = Head::default();
+        for event in events {
+            if event.sequence != head.sequence + 1 || event.previous != head.hash {
+                return Some(event.sequence);
+            }
+            head = Head { sequence: event.sequence, hash: event.hash(tenant) };
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_dropped_or_swapped_entry_breaks_the_chain() {
+        let tenant = TenantId(uuid::Uuid::nil());
+        let mut head = Head::default();
+        let mut events = Vec::new();
+        for n in 0..5 {
+            let (event, next) = head.append(tenant, Timestamp::from_second(n).unwrap(), Actor::Operator, Activity::KeysRotated);
+            events.push(event);
+            head = next;
+        }
+        assert_eq!(Event::first_break(tenant, &events), None);
+        let mut changed = events.clone();
+        changed[2].at = Timestamp::UNIX_EPOCH;
+        assert_eq!(Event::first_break(tenant, &changed), Some(4));
+        let mut dropped = events.clone();
+        dropped.remove(1);
+        assert_eq!(Event::first_break(tenant, &dropped), Some(3));
+        assert_eq!(Event::first_break(TenantId(uuid::Uuid::max()), &events), Some(2), "a chain belongs to its tenant");
+    }
+}

@@ -1,1 +1,234 @@
-//! To come.
+//! An organisation on this server.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl};
+
+/// An organisation: who it is, what proves it, and how it treats its guests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Its id, which never changes.
+    pub id: TenantId,
+    /// Its name, as people see it. At most 256 characters.
+    pub display_name: String,
+    /// Its domains; the first is the initial one. A domain belongs to one tenant.
+    pub domains: Vec<TenantDomain>,
+    /// Host names under which this tenant is meant without being named in the link.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// What guests are told about their data.
+    #[serde(default)]
+    pub privacy: PrivacyProfile,
+    /// How its pages look.
+    #[serde(default)]
+    pub branding: Branding,
+    /// How it treats its guests.
+    #[serde(default)]
+    pub policy: TenantPolicy,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A domain that a tenant has claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantDomain {
+    /// Its name.
+    pub name: Domain,
+    /// Whether the claim has been proven or declared by the operator.
+    pub verified: bool,
+}
+
+/// What guests are told about their data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrivacyProfile {
+    /// The organisation's privacy statement. Linked, never fetched.
+    pub statement_url: Option<WebUrl>,
+    /// Whom to write to about it.
+    pub contact_email: Option<EmailAddress>,
+}
+
+/// How a tenant's pages look: colours and a picture, never markup (checklist B-08).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Branding {
+    /// The accent colour of buttons and links.
+    pub accent: Option<Color>,
+    /// A PNG logo, by the SHA-256 of its bytes.
+    pub logo: Option<super::terms::DocumentId>,
+}
+
+/// A colour, `#rrggbb`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Color([u8; 3]);
+
+impl TryFrom<String> for Color {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
+        let value = digits.and_then(|d| u32::from_str_radix(d, 16).ok()).ok_or("a colour is written #rrggbb")?;
+        let [_, red, green, blue] = value.to_be_bytes();
+        Ok(Self([red, green, blue]))
+    }
+}
+
+impl From<Color> for String {
+    fn from(Color([red, green, blue]): Color) -> Self {
+        format!("#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
+impl Color {
+    /// Black or white, whichever can be read on this colour (WCAG 2.2 relative luminance).
+    #[must_use]
+    pub fn readable_text(self) -> &'static str {
+        let linear = |c: u8| {
+            let c = f64::from(c) / 255.0;
+            if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        };
+        let Self([red, green, blue]) = self;
+        let luminance = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        if luminance > 0.179 { "#000000" } else { "#ffffff" }
+    }
+}
+
+/// How a guest proves who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentitySource {
+    /// The guest's own organisation, through its OpenID provider.
+    HomeOrganisation,
+    /// A code mailed to the guest's address.
+    OneTimePasscode,
+    /// An account that lives in the tenant itself.
+    LocalAccount,
+}
+
+impl IdentitySource {
+    /// The value of a guest's `source` property after redemption.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::HomeOrganisation => "External organisation",
+            Self::OneTimePasscode => "One-time passcode",
+            Self::LocalAccount => "Local account",
+        }
+    }
+}
+
+/// How a tenant treats its guests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantPolicy {
+    /// Which ways to prove an identity are offered to guests, first to last.
+    pub redemption_order: Vec<IdentitySource>,
+    /// Which e-mail domains guests may come from.
+    pub guest_domains: DomainRule,
+    /// How long a mailed code lives, in minutes: 1 to 30.
+    pub passcode_minutes: u8,
+    /// How long a session lasts at most, in hours: 1 to 24 (NIST-style absolute limit).
+    pub session_hours: u8,
+    /// The language of pages and mails where neither the browser nor the guest says which.
+    pub language: Option<LanguageTag>,
+    /// Whom a guest should ask; shown on refusals and on an empty apps panel.
+    pub contact: Option<String>,
+    /// Guests who accepted the review of permissions before this time are asked again.
+    pub permissions_reviewed_since: Option<Timestamp>,
+}
+
+impl Default for TenantPolicy {
+    fn default() -> Self {
+        Self {
+            redemption_order: vec![IdentitySource::HomeOrganisation, IdentitySource::OneTimePasscode],
+            guest_domains: DomainRule::default(),
+            passcode_minutes: 10,
+            session_hours: 24,
+            language: None,
+            contact: None,
+            permissions_reviewed_since: None,
+        }
+    }
+}
+
+/// Which e-mail domains guests may come from: one list, never both. Exact names; sub-domains are not included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainRule {
+    /// Any domain.
+    #[default]
+    Any,
+    /// Only these.
+    Allow(Vec<Domain>),
+    /// Any but these.
+    Deny(Vec<Domain>),
+}
+
+impl DomainRule {
+    /// Whether a guest from `domain` may come in.
+    #[must_use]
+    pub fn permits(&self, domain: &Domain) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Allow(list) => list.contains(domain),
+            Self::Deny(list) => !list.contains(domain),
+        }
+    }
+}
+
+impl Tenant {
+    /// The claim on `domain`, verified or not.
+    #[must_use]
+    pub fn domain(&self, domain: &Domain) -> Option<&TenantDomain> {
+        self.domains.iter().find(|claimed| claimed.name == *domain)
+    }
+
+    /// The domain to show people: the first verified one, else the initial one.
+    #[must_use]
+    pub fn shown_domain(&self) -> Option<&Domain> {
+        self.domains.iter().find(|d| d.verified).or(self.domains.first()).map(|d| &d.name)
+    }
+
+    /// Whether this tenant can vouch for `address`: its domain is a verified domain of the tenant.
+    #[must_use]
+    pub fn vouches_for(&self, address: &EmailAddress) -> bool {
+        self.domain(&address.domain()).is_some_and(|domain| domain.verified)
+    }
+
+    /// The address of one of this tenant's own members as verified, when the tenant can vouch for it.
+    #[must_use]
+    pub fn verified_member_address(&self, address: &EmailAddress) -> Option<VerifiedEmail> {
+        let trusted: Vec<_> = self.domains.iter().filter(|d| d.verified).map(|d| d.name.clone()).collect();
+        VerifiedEmail::vouched_for(address.clone(), true, &trusted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domain_rules_name_exact_domains() {
+        let contoso: Domain = "contoso.example".parse().unwrap();
+        let sub: Domain = "mail.contoso.example".parse().unwrap();
+        assert!(DomainRule::Any.permits(&sub));
+        assert!(DomainRule::Allow(vec![contoso.clone()]).permits(&contoso));
+        assert!(!DomainRule::Allow(vec![contoso.clone()]).permits(&sub));
+        assert!(!DomainRule::Deny(vec![contoso.clone()]).permits(&contoso));
+        assert!(DomainRule::Deny(vec![contoso]).permits(&sub));
+    }
+
+    #[test]
+    fn text_on_an_accent_colour_can_be_read() {
+        let color = |text: &str| Color::try_from(text.to_owned()).unwrap();
+        assert_eq!(color("#ffffff").readable_text(), "#000000");
+        assert_eq!(color("#0b5cad").readable_text(), "#ffffff");
+        for bad in ["", "#fff", "red", "#gggggg", "#ffffff;}", "#+12345"] {
+            assert!(Color::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}
