@@ -1,1 +1,430 @@
-//! To come.
+//! Types on top of keys: which records there are, what they are called, and how they are read and written.
+//!
+//! A [`RecordKey`] knows the type that lives under it, so a user can be neither read nor written as an app. Every key of a
+//! tenant's record has the tenant in it: what is looked up is always (tenant, id), never an id alone (checklist T-02).
+
+use std::{marker::PhantomData, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, StoreError, Version, Watch, Write};
+use crate::domain::{
+    AgreementId, AppId, Domain, EmailAddress, FederationId, SessionId, TenantId, UserId,
+    app::App,
+    audit,
+    federation::Federation,
+    tenant::Tenant,
+    terms::{Acceptance, Agreement, DocumentId, MediaType},
+    user::{Identity, User},
+};
+
+/// The kinds of records. A number never changes its meaning.
+pub mod kind {
+    /// Global: a tenant exists.
+    pub const TENANT_LISTED: u8 = 1;
+    /// Global: a domain is claimed by a tenant.
+    pub const DOMAIN_CLAIM: u8 = 2;
+    /// Global: a host is claimed by a tenant.
+    pub const HOST_CLAIM: u8 = 3;
+    /// Global: which key ring seals this store.
+    pub const KEY_RING: u8 = 4;
+    /// The tenant itself.
+    pub const TENANT: u8 = 10;
+    /// Apps.
+    pub const APP: u8 = 11;
+    /// Federations.
+    pub const FEDERATION: u8 = 12;
+    /// Agreements.
+    pub const AGREEMENT: u8 = 13;
+    /// Signing keys.
+    pub const SIGNING_KEY: u8 = 14;
+    /// Documents: what they are.
+    pub const DOCUMENT: u8 = 15;
+    /// Documents: their bytes, in chunks.
+    pub const DOCUMENT_CHUNK: u8 = 16;
+    /// Users.
+    pub const USER: u8 = 20;
+    /// Which user holds an address.
+    pub const ADDRESS_INDEX: u8 = 21;
+    /// Which user an identity is bound to.
+    pub const IDENTITY_INDEX: u8 = 22;
+    /// Passwords.
+    pub const PASSWORD: u8 = 23;
+    /// A user's answers to agreements.
+    pub const ACCEPTANCES: u8 = 24;
+    /// Assignments of users to apps, by user.
+    pub const ASSIGNMENT: u8 = 25;
+    /// Since when a user's sessions count, and whether the user is blocked: what doors must know at once.
+    pub const USER_CUTOFF: u8 = 30;
+    /// Sessions that ended early.
+    pub const SESSION_END: u8 = 31;
+    /// Up to which change of terms sessions have to be re-checked.
+    pub const TERMS_EPOCH: u8 = 32;
+    /// Codes that were used.
+    pub const USED_CODE: u8 = 40;
+    /// Refresh families.
+    pub const REFRESH_FAMILY: u8 = 41;
+    /// Passcode challenges.
+    pub const PASSCODE: u8 = 50;
+    /// Counters of sends and guesses.
+    pub const COUNTER: u8 = 51;
+    /// Mail to be sent.
+    pub const OUTBOX: u8 = 52;
+    /// The audit log.
+    pub const AUDIT_EVENT: u8 = 60;
+    /// The end of the audit log's chain.
+    pub const AUDIT_HEAD: u8 = 61;
+}
+
+/// The name of a record of type `T`.
+#[derive(Debug)]
+pub struct RecordKey<T> {
+    key: Key,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for RecordKey<T> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), of: PhantomData }
+    }
+}
+
+impl<T> RecordKey<T> {
+    /// The record `segments` of `kind` in a tenant. For the modules that own a kind; everybody else uses their functions.
+    #[must_use]
+    pub fn in_tenant(tenant: TenantId, kind: u8, segments: &[&[u8]]) -> Self {
+        Self { key: Key::new(Partition::Tenant(tenant), kind, segments), of: PhantomData }
+    }
+
+    /// The global record `segments` of `kind`.
+    #[must_use]
+    pub fn global(kind: u8, segments: &[&[u8]]) -> Self {
+        Self { key: Key::new(Partition::Global, kind, segments), of: PhantomData }
+    }
+
+    /// The untyped key.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug)]
+pub struct Stored<T> {
+    /// What it says.
+    pub value: T,
+    /// The write that made it.
+    pub version: Version,
+    /// Its name.
+    pub key: Key,
+}
+
+/// Puts typed writes and checks into a batch.
+impl Batch {
+    /// Writes a record for good.
+    pub fn put<T: Serialize>(self, key: &RecordKey<T>, value: &T) -> Self {
+        self.put_until(key, value, None)
+    }
+
+    /// Writes a record that is absent from `expires` on.
+    pub fn put_until<T: Serialize>(self, key: &RecordKey<T>, value: &T, expires: Option<Timestamp>) -> Self {
+        let value = serde_json::to_vec(value).expect("records are plain data").into();
+        self.write(Write::Put { key: key.key.clone(), value, expires })
+    }
+
+    /// Deletes a record.
+    pub fn delete<T>(self, key: &RecordKey<T>) -> Self {
+        self.write(Write::Delete(key.key.clone()))
+    }
+
+    /// Demands that a record is as it was read, or still absent when there was none.
+    pub fn unchanged<T>(self, key: &RecordKey<T>, read: Option<&Stored<T>>) -> Self {
+        match read {
+            Some(stored) => self.check(Check::Is(key.key.clone(), stored.version)),
+            None => self.absent(key),
+        }
+    }
+
+    /// Demands that there is no such record.
+    pub fn absent<T>(self, key: &RecordKey<T>) -> Self {
+        self.check(Check::Absent(key.key.clone()))
+    }
+}
+
+/// A store of typed records.
+#[derive(Clone)]
+pub struct Store(SharedStore);
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Types on top of `backend`.
+    #[must_use]
+    pub fn new(backend: SharedStore) -> Self {
+        Self(backend)
+    }
+
+    /// The backend itself.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.0
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// When the store is unavailable or the record is unreadable.
+    pub async fn get<T: DeserializeOwned>(&self, key: &RecordKey<T>) -> Result<Option<Stored<T>>, StoreError> {
+        Ok(self.get_all(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    /// Reads several records of one type in one round trip.
+    ///
+    /// # Errors
+    /// When the store is unavailable or a record is unreadable.
+    pub async fn get_all<T: DeserializeOwned>(&self, keys: &[RecordKey<T>]) -> Result<Vec<Option<Stored<T>>>, StoreError> {
+        let keys: Vec<_> = keys.iter().map(|key| key.key.clone()).collect();
+        self.entries(&keys).await?.into_iter().map(|entry| entry.map(decode).transpose()).collect()
+    }
+
+    /// Reads records of several types in one round trip; take them out with [`decode`].
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub async fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.0.get(keys).await
+    }
+
+    /// Reads all records under a prefix, page by page. For small collections (apps, agreements, a user's assignments).
+    ///
+    /// # Errors
+    /// When the store is unavailable or a record is unreadable.
+    pub async fn list<T: DeserializeOwned>(&self, prefix: &RecordKey<T>) -> Result<Vec<Stored<T>>, StoreError> {
+        const PAGE: usize = 500;
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let entries = self.0.scan(&prefix.key, Page { after, limit: PAGE }).await?;
+            after = entries.last().map(|entry| entry.key.clone());
+            let complete = entries.len() < PAGE;
+            for entry in entries {
+                found.push(decode(entry)?);
+            }
+            if complete {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Applies a batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a check did not hold; [`StoreError::Unavailable`] when the store cannot be reached.
+    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.0.commit(batch).await
+    }
+
+    /// The feed of changes.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.0.watch()
+    }
+}
+
+/// Reads an entry as the record it is.
+///
+/// # Errors
+/// When its bytes are no `T`.
+pub fn decode<T: DeserializeOwned>(entry: Entry) -> Result<Stored<T>, StoreError> {
+    let value = serde_json::from_slice(&entry.value)
+        .map_err(|error| StoreError::Corrupt(format!("kind {}: {error}", entry.key.kind())))?;
+    Ok(Stored { value, version: entry.version, key: entry.key })
+}
+
+/// Global: a tenant that exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantListed {
+    /// Its id.
+    pub id: TenantId,
+}
+
+/// Global: who has claimed a domain or a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The tenant.
+    pub tenant: TenantId,
+}
+
+/// Which user an index entry points to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRef {
+    /// The user.
+    pub user: UserId,
+}
+
+/// What a stored document is; its bytes are in chunks beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentInfo {
+    /// Its kind.
+    pub media: MediaType,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The number of chunks.
+    pub chunks: u32,
+}
+
+/// A user's right to open an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The app.
+    pub app: AppId,
+    /// The value of the `roles` claim, where a role was given.
+    pub role: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What doors must know of a user at once, kept apart from the user so that it can be watched and listed cheaply. It
+/// exists only for users whose sessions were cut off, and expires when the last session it concerns has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCutoff {
+    /// The user.
+    pub user: UserId,
+    /// Sessions that began before this are void.
+    pub sessions_valid_from: Timestamp,
+    /// Whether the user may not sign in at all.
+    pub blocked: bool,
+}
+
+/// A session that ended before its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnd {
+    /// The session.
+    pub session: SessionId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// When it would have ended by itself: no need to remember it longer.
+    pub forget: Timestamp,
+}
+
+/// Counts the changes of a tenant's terms. A session that was settled under an older count is checked again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermsEpoch {
+    /// The latest change that may concern every sign-in.
+    pub everywhere: u64,
+    /// The latest changes that concern single apps only.
+    pub apps: std::collections::BTreeMap<AppId, u64>,
+}
+
+impl TermsEpoch {
+    /// The epoch of sign-ins to `app`, or to the panel.
+    #[must_use]
+    pub fn of(&self, app: Option<AppId>) -> u64 {
+        let app = app.and_then(|app| self.apps.get(&app)).copied().unwrap_or_default();
+        self.everywhere.max(app)
+    }
+}
+
+/// All answers of one user, oldest first.
+pub type Acceptances = Vec<Acceptance>;
+
+macro_rules! tenant_keys {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $record:ty = $kind:ident [$($segment:expr),*];)*) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub fn $name(tenant: TenantId $(, $argument: $type)*) -> RecordKey<$record> {
+            RecordKey::in_tenant(tenant, kind::$kind, &[$($segment),*])
+        })*
+    };
+}
+
+tenant_keys! {
+    /// The tenant.
+    tenant() -> Tenant = TENANT [];
+    /// An app.
+    app(id: AppId) -> App = APP [id.as_bytes()];
+    /// All apps.
+    apps() -> App = APP [];
+    /// A federation.
+    federation(id: FederationId) -> Federation = FEDERATION [id.as_bytes()];
+    /// All federations.
+    federations() -> Federation = FEDERATION [];
+    /// An agreement.
+    agreement(id: AgreementId) -> Agreement = AGREEMENT [id.as_bytes()];
+    /// All agreements.
+    agreements() -> Agreement = AGREEMENT [];
+    /// What a document is.
+    document(id: &DocumentId) -> DocumentInfo = DOCUMENT [id.as_bytes()];
+    /// A user.
+    user(id: UserId) -> User = USER [id.as_bytes()];
+    /// All users. A prefix: read it in pages.
+    users() -> User = USER [];
+    /// Who holds an address.
+    address(address: &EmailAddress) -> UserRef = ADDRESS_INDEX [address.as_str().as_bytes()];
+    /// Whom an identity is bound to.
+    identity(identity: &Identity) -> UserRef = IDENTITY_INDEX [crate::secret::SecretHash::of(format!("{}\0{}", identity.issuer, identity.subject).as_bytes()).as_bytes()];
+    /// A user's answers to agreements.
+    acceptances(user: UserId) -> Acceptances = ACCEPTANCES [user.as_bytes()];
+    /// Whether a user is assigned to an app.
+    assignment(user: UserId, app: AppId) -> Assignment = ASSIGNMENT [user.as_bytes(), app.as_bytes()];
+    /// The apps that a user is assigned to.
+    assignments(user: UserId) -> Assignment = ASSIGNMENT [user.as_bytes()];
+    /// What doors must know of a user.
+    user_cutoff(user: UserId) -> UserCutoff = USER_CUTOFF [user.as_bytes()];
+    /// All that doors must know of users.
+    user_cutoffs() -> UserCutoff = USER_CUTOFF [];
+    /// A session that ended early.
+    session_end(session: SessionId) -> SessionEnd = SESSION_END [session.as_bytes()];
+    /// All sessions that ended early.
+    session_ends() -> SessionEnd = SESSION_END [];
+    /// The count of changes of terms.
+    terms_epoch() -> TermsEpoch = TERMS_EPOCH [];
+    /// An entry of the audit log.
+    audit_event(sequence: u64) -> audit::Event = AUDIT_EVENT [&sequence.to_be_bytes()];
+    /// The audit log.
+    audit_events() -> audit::Event = AUDIT_EVENT [];
+    /// The end of the audit log.
+    audit_head() -> audit::Head = AUDIT_HEAD [];
+}
+
+/// The bytes of a document, chunk by chunk.
+#[must_use]
+pub fn document_chunk(tenant: TenantId, id: &DocumentId, index: u32) -> Key {
+    Key::new(Partition::Tenant(tenant), kind::DOCUMENT_CHUNK, &[id.as_bytes(), &index.to_be_bytes()])
+}
+
+/// A tenant that exists.
+#[must_use]
+pub fn tenant_listed(id: TenantId) -> RecordKey<TenantListed> {
+    RecordKey::global(kind::TENANT_LISTED, &[id.as_bytes()])
+}
+
+/// All tenants that exist.
+#[must_use]
+pub fn tenants_listed() -> RecordKey<TenantListed> {
+    RecordKey::global(kind::TENANT_LISTED, &[])
+}
+
+/// Who has claimed a domain.
+#[must_use]
+pub fn domain_claim(domain: &Domain) -> RecordKey<Claim> {
+    RecordKey::global(kind::DOMAIN_CLAIM, &[domain.as_str().as_bytes()])
+}
+
+/// Who has claimed a host.
+#[must_use]
+pub fn host_claim(host: &str) -> RecordKey<Claim> {
+    RecordKey::global(kind::HOST_CLAIM, &[host.as_bytes()])
+}
+
+/// The fingerprint of the key ring that seals this store.
+#[must_use]
+pub fn key_ring() -> RecordKey<String> {
+    RecordKey::global(kind::KEY_RING, &[])
+}
