@@ -4,4 +4,13 @@
 
 mod support;
 
+mod authorize;
+mod discovery;
+mod forms;
 mod harness;
+mod main_path;
+mod oidc_client;
+mod passcode;
+mod redirects;
+mod tenancy;
+mod token;

@@ -6,7 +6,7 @@ use std::{
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, Weak, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -176,7 +176,16 @@ pub(crate) struct Admin {
 pub(crate) struct Demo {
     ready: Ready,
     process: Process,
+    data: DataFolder,
     secrets: Mutex<Vec<String>>,
+}
+
+/// A folder that outlives a process, and goes with the last one that uses it.
+pub(crate) type DataFolder = Arc<TempDir>;
+
+/// An empty one.
+pub(crate) fn data_folder() -> DataFolder {
+    Arc::new(tempfile::tempdir().expect("a temporary folder"))
 }
 
 impl Deref for Demo {
@@ -190,30 +199,21 @@ impl Deref for Demo {
 impl Demo {
     /// A fresh one on a spare port, with nobody having signed in yet.
     pub(crate) fn start() -> Self {
-        Self::start_with(&[], &[])
+        Self::start_on("127.0.0.1:0", data_folder(), &[])
     }
 
-    /// A fresh one with more arguments and environment variables.
-    pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// One at this address over this data, with more environment variables.
+    pub(crate) fn start_on(address: &str, data: DataFolder, environment: &[(&str, &str)]) -> Self {
         let mut command = vestibule();
-        command.args(["demo", "--json"]).args(arguments).envs(environment.iter().copied());
-        if !arguments.contains(&"--listen") {
-            command.args(["--listen", "127.0.0.1:0"]);
-        }
+        command.args(["demo", "--json", "--listen", address, "--data", text(data.path())]).envs(environment.iter().copied());
         let (process, line) = Process::start(command, |line| line.starts_with('{'));
         let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
-        Self { ready, process, secrets: Mutex::default() }
+        Self { ready, process, data, secrets: Mutex::default() }
     }
 
-    /// The one that tests running at this moment share; for tests that do not use up a person or a limit.
-    pub(crate) fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Demo>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().expect("a demo starts");
-        shared.upgrade().unwrap_or_else(|| {
-            let demo = Arc::new(Self::start());
-            *shared = Arc::downgrade(&demo);
-            demo
-        })
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// The process.
@@ -254,11 +254,6 @@ impl Drop for Demo {
             assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
         }
     }
-}
-
-/// A folder that outlives one process.
-pub(crate) fn data_folder() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
 }
 
 /// `path` as an argument.
