@@ -1,7 +1,6 @@
 //! What the stores cost: commits alone and under concurrency beside the engine's own bare commit, and reads.
 //!
 //! Figures of the embedded store are those of the disk under the build folder: compare the rows of one run with each other.
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use std::{
     hint::black_box,

@@ -80,7 +80,8 @@ impl From<redb::Error> for OpenError {
 ///
 /// After the first write that the disk refuses the store answers [`StoreError::Unavailable`] to every commit, since what
 /// reached the disk is then unknown; see [`EmbeddedStore::failed`]. A batch whose future is dropped before it is answered
-/// may be applied or not. Dropping the store finishes the batches that wait and closes the file.
+/// may be applied or not. Dropping the store finishes the batches that wait and closes the file; the thread that drops it
+/// waits for that.
 pub struct EmbeddedStore {
     db: Arc<Database>,
     clock: Arc<dyn Clock>,
@@ -94,7 +95,7 @@ pub struct EmbeddedStore {
 
 impl EmbeddedStore {
     /// Opens the store in the file at `path`, which is made when missing, readable by its owner only. Expiry is judged by
-    /// `clock`. After a crash this reads the whole file to verify it.
+    /// `clock`. Blocks; after a crash it reads the whole file to verify it.
     ///
     /// # Errors
     /// When the file is in use, of a format of another version, damaged, or not to be reached.

@@ -314,7 +314,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
                 child.kill().unwrap(); // SIGKILL on Unix
             }
         }
-        child.wait().unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "the child was killed and did not end by itself");
 
         let store = reopen(&path);
         for (worker, acknowledged) in acknowledged.iter().enumerate() {
