@@ -20,8 +20,10 @@ use crate::error::Code;
 pub struct Recognised<'a> {
     /// The user they are.
     pub user: &'a User,
-    /// When they authenticated.
+    /// When they authenticated, wherever that was.
     pub auth_time: Timestamp,
+    /// When they came in here: since when the session runs, or when the proof was made.
+    pub began: Timestamp,
     /// What they proved in this journey; `None` when a session vouches for them.
     pub proof: Option<&'a VerifiedIdentity>,
 }
@@ -149,7 +151,7 @@ pub fn settle<'a>(facts: &Facts<'a>) -> Result<Settled, Step<'a>> {
         return Err(Step::Identify);
     }
     redemption::admit(user, known.proof, &facts.tenant.policy).map_err(Step::Refuse)?;
-    if known.auth_time < user.sessions_valid_from && known.proof.is_none() {
+    if known.began < user.sessions_valid_from {
         return Err(Step::Identify);
     }
     if facts.app.is_some_and(|app| app.assignment_required) && !facts.assigned {
@@ -276,7 +278,7 @@ mod tests {
         known.person = Person::Claims(Some(IdentitySource::HomeOrganisation));
         assert_eq!(next(&known), Step::Authenticate(IdentitySource::HomeOrganisation));
         let (user, proof) = (guest("sam@home.example", None), proven("sam", "sam@home.example", true, true));
-        known.person = Person::Recognised(Recognised { user: &user, auth_time: at(1), proof: Some(&proof) });
+        known.person = Person::Recognised(Recognised { user: &user, auth_time: at(1), began: at(1), proof: Some(&proof) });
         assert_eq!(next(&known), Step::ReviewPermissions);
         known.permissions_accepted = Some(at(2));
         assert!(matches!(next(&known), Step::Terms(_)));
@@ -286,7 +288,7 @@ mod tests {
 
         let user = redemption::redeem(user, &proof, at(2), at(3)).unwrap();
         let mut returning = facts(&tenant, Person::Unknown, &agreements);
-        returning.person = Person::Recognised(Recognised { user: &user, auth_time: at(1), proof: None });
+        returning.person = Person::Recognised(Recognised { user: &user, auth_time: at(1), began: at(1), proof: None });
         returning.recorded = &given;
         assert_eq!(next(&returning), Step::Land);
         let agreements = [agreement(2)];
@@ -298,7 +300,7 @@ mod tests {
     fn demands_of_the_request_are_met() {
         let tenant = tenant();
         let user = guest("sam@home.example", Some("sam"));
-        let mut known = facts(&tenant, Person::Recognised(Recognised { user: &user, auth_time: at(10), proof: None }), &[]);
+        let mut known = facts(&tenant, Person::Recognised(Recognised { user: &user, auth_time: at(10), began: at(10), proof: None }), &[]);
         assert_eq!(next(&known), Step::Land);
         known.demands.authenticated_since = Some(at(11));
         assert_eq!(next(&known), Step::Identify);
@@ -331,13 +333,13 @@ mod tests {
                 assignment_required: assignment, enabled: true, permissions: Vec::new(),
                 id_token_alg: crate::domain::app::SigningAlg::RS256, access_token_alg: crate::domain::app::SigningAlg::ES256,
             };
-            let person = Person::Recognised(Recognised { user: &user, auth_time: at(auth), proof: proof.then_some(&identity) });
+            let person = Person::Recognised(Recognised { user: &user, auth_time: at(auth), began: at(auth), proof: proof.then_some(&identity) });
             let facts = Facts { recorded: &recorded, given: &given, permissions_accepted: consent.then(|| at(9)), assigned, app: Some(&app),
                 ..facts(&tenant, person, &agreements) };
             if next(&facts) == Step::Land {
                 prop_assert!(bound && enabled && (assigned || !assignment) && given.is_empty() && !consent);
                 prop_assert!(reviewed_since == 0, "accepted at 0, so a later review is owed");
-                prop_assert!(auth >= valid_from || proof);
+                prop_assert!(auth >= valid_from);
                 let last = recorded.iter().rev().find(|a| a.version == current);
                 prop_assert_eq!(last.map(|a| a.answer), Some(Answer::Accepted));
             }

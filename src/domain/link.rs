@@ -3,6 +3,8 @@
 //! There is one resolver and no default tenant. A link that names nobody is a *common link* and is refused, as are the
 //! authorities `common`, `organizations` and `consumers` (checklist T-08).
 
+use serde::{Deserialize, Serialize};
+
 use super::{AppId, Domain, TenantId};
 use crate::error::Code;
 
@@ -122,7 +124,7 @@ fn tenant_parameter(query: &str) -> Result<Option<String>, Code> {
 }
 
 /// Where a direct sign-on link leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
     /// The apps panel.
     Panel,

@@ -238,7 +238,7 @@ impl TenantPlan {
             let known = stored.iter().find(|federation| federation.value.issuer == spec.issuer);
             let id = known.map_or_else(|| FederationId::random(&*foundation.entropy), |federation| federation.value.id);
             let same_secret = known.filter(|known| {
-                let secret = Federation::open_secret(&known.value, self.tenant, &foundation.ring);
+                let secret = known.value.open_secret(self.tenant, &foundation.ring);
                 secret.is_some_and(|secret| secret.expose() == spec.client_secret)
             });
             let client_secret = same_secret.map(|known| known.value.client_secret.clone()).unwrap_or_else(|| {
