@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_auto_cfg))]
 
 pub mod clock;
+pub mod cookies;
 pub mod decision;
 pub mod domain;
 pub mod error;

@@ -1,1 +1,3 @@
-//! To come.
+//! The web face of the server.
+
+pub mod front;
