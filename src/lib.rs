@@ -7,6 +7,7 @@ pub mod decision;
 pub mod domain;
 pub mod error;
 pub mod layer;
+pub mod live;
 pub mod oidc;
 pub mod seal;
 pub mod secret;
