@@ -142,7 +142,7 @@ impl Directory {
         let agreements = store.list(&records::agreements(id)).await?;
         let keys = store.list(&keys::signing_keys(id)).await?;
         let keys = keys.into_iter().map(|stored| stored.value).collect();
-        let keys = KeySet::open(keys, id, &self.foundation.ring)
+        let keys = KeySet::open(self.foundation.issuer(id), keys, &self.foundation.ring)
             .map_err(|error| StoreError::Corrupt(format!("signing keys of tenant {id}: {error}")))?;
         Ok(Some(TenantView {
             tenant: tenant.value,

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use crate::{
     clock::{Clock, Entropy},
     domain::{
-        TenantId,
+        TenantId, WebUrl,
         audit::{Activity, Actor, Head},
     },
+    oidc::Issuer,
     seal::KeyRing,
     store::{
         Batch, StoreError,
@@ -28,6 +29,8 @@ pub struct Foundation {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The origin under which browsers reach the server. Issuers and links start with it, never with a request's `Host`.
+    pub public_url: WebUrl,
 }
 
 impl std::fmt::Debug for Foundation {
@@ -40,6 +43,12 @@ impl std::fmt::Debug for Foundation {
 const ATTEMPTS: usize = 16;
 
 impl Foundation {
+    /// The issuer of a tenant.
+    #[must_use]
+    pub fn issuer(&self, tenant: TenantId) -> Issuer {
+        Issuer::new(&self.public_url, tenant)
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
