@@ -1,1 +1,4 @@
-//! To come.
+//! HTTP: parsing in, rendering out, no rules.
+
+pub mod assets;
+pub mod pages;
