@@ -1,3 +1,5 @@
-//! The web face of the server.
+//! HTTP: parsing in, rendering out, no rules.
 
+pub mod assets;
 pub mod front;
+pub mod pages;
