@@ -208,8 +208,17 @@ mod tests {
             let rendered = mail(hostile, hostile).compose(id, Timestamp::UNIX_EPOCH).unwrap();
             let message = mail_parser::MessageParser::default().parse(rendered.message()).unwrap();
             let names: Vec<_> = message.headers().iter().map(|header| header.name.as_str().to_owned()).collect();
-            let expected =
-                ["Message-ID", "Date", "From", "To", "Subject", "Auto-Submitted", "Content-Language", "MIME-Version", "Content-Type"];
+            let expected = [
+                "Message-ID",
+                "Date",
+                "From",
+                "To",
+                "Subject",
+                "Auto-Submitted",
+                "Content-Language",
+                "MIME-Version",
+                "Content-Type",
+            ];
             assert_eq!(names, expected, "{hostile:?}");
             assert_eq!(message.from().map(|from| from.iter().count()), Some(1), "{hostile:?}");
             assert_eq!(message.from().unwrap().first().unwrap().address(), Some("guests@contoso.example"), "{hostile:?}");

@@ -100,7 +100,8 @@ impl Passcode<'_> {
         if organisation.is_empty() {
             organisation = texts.text("mail-organisation-unnamed", &Arguments::new());
         }
-        let mut arguments = Arguments::from([("organisation".into(), organisation.into()), ("minutes".into(), self.minutes.into())]);
+        let mut arguments =
+            Arguments::from([("organisation".into(), organisation.into()), ("minutes".into(), self.minutes.into())]);
         // Only a domain that is verified tells the guest anything.
         let domain = self.tenant.domains.iter().find(|domain| domain.verified).map(|domain| domain.name.to_string());
         let asked = if domain.is_some() { "mail-passcode-asked-domain" } else { "mail-passcode-asked" };
