@@ -20,6 +20,7 @@ use lettre::transport::smtp::{
     extension::ClientId,
     response::Response,
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -66,8 +67,8 @@ pub enum SmtpUrlError {
     /// Something after the question mark other than `tls=required`.
     #[error("the only option of a mail server's URL is tls=required")]
     Option,
-    /// The extra root certificate is not PEM.
-    #[error("the mail server's root certificate is not a PEM certificate")]
+    /// The extra root certificates are not PEM, or there is none in the file.
+    #[error("the mail server's root certificates are not PEM certificates")]
     RootCertificate,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
@@ -268,6 +269,11 @@ fn is_this_machine(host: &str) -> bool {
 fn tls(host: &str, roots: Option<&[u8]>) -> Result<TlsParameters, SmtpUrlError> {
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(pem) = roots {
+        // lettre takes a file without any certificate for one with none to add.
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect();
+        if certificates.is_empty() || certificates.iter().any(Result::is_err) {
+            return Err(SmtpUrlError::RootCertificate);
+        }
         builder = builder.add_root_certificate(Certificate::from_pem(pem).map_err(|_| SmtpUrlError::RootCertificate)?);
     }
     builder.build().map_err(|error| SmtpUrlError::Tls(error.to_string()))
