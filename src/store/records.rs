@@ -302,6 +302,14 @@ pub struct UserCutoff {
     pub blocked: bool,
 }
 
+impl UserCutoff {
+    /// When no session that it concerns can still be alive: a session lasts 24 hours at most.
+    #[must_use]
+    pub fn forget_at(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(jiff::SignedDuration::from_hours(25)).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// A session that ended before its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnd {
