@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_auto_cfg))]
 
 pub mod clock;
+#[doc(hidden)]
+pub mod crash;
 pub mod cookies;
 pub mod decision;
 pub mod domain;

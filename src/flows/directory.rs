@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{Foundation, keys};
+use super::Foundation;
 use crate::{
     domain::{
         AppId, Domain, FederationId, TenantId,
@@ -140,7 +140,7 @@ impl Directory {
         let apps = store.list(&records::apps(id)).await?;
         let federations = store.list(&records::federations(id)).await?;
         let agreements = store.list(&records::agreements(id)).await?;
-        let keys = store.list(&keys::signing_keys(id)).await?;
+        let keys = store.list(&records::signing_keys(id)).await?;
         let keys = keys.into_iter().map(|stored| stored.value).collect();
         let keys = KeySet::open(self.foundation.issuer(id), keys, &self.foundation.ring)
             .map_err(|error| StoreError::Corrupt(format!("signing keys of tenant {id}: {error}")))?;

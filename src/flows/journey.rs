@@ -21,10 +21,10 @@ use crate::{
     },
     error::Code,
     identity::upstream::UpstreamAttempt,
-    oidc::AuthorizeRequest,
+    oidc::{AuthorizeRequest, Prompts},
     secret::constant_time_eq,
     store::{
-        StoreError,
+        Entry, Key, StoreError,
         records::{self, Assignment, Stored, UserRef, decode},
     },
 };
@@ -172,15 +172,20 @@ impl Journey {
         self.given.clear();
     }
 
-    /// What its client's request demands beyond the usual.
+    /// What its client's request demands beyond the usual. What was proven in this journey is as fresh as was asked for:
+    /// the home organisation was told, and its answer was checked.
     #[must_use]
     pub fn demands(&self) -> Demands {
-        let Some(request) = &self.request else {
-            return Demands { authenticated_since: self.switching.then_some(self.started), permissions_since: None };
-        };
-        let by_age = request.max_age.map(|age| self.started.saturating_sub(age).unwrap_or(Timestamp::MIN));
-        let at_once = (request.prompts.login() || self.switching).then_some(self.started);
-        Demands { authenticated_since: by_age.max(at_once), permissions_since: request.prompts.consent().then_some(self.started) }
+        let request = self.request.as_ref();
+        let age = request.and_then(|request| request.max_age).map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+        let by_age = age.map(|age| self.started.saturating_sub(age).unwrap_or(Timestamp::MIN));
+        let login = self.switching || request.is_some_and(|request| request.prompts.contains(Prompts::LOGIN));
+        let at_once = login.then_some(self.started);
+        let consent = request.is_some_and(|request| request.prompts.contains(Prompts::CONSENT));
+        Demands {
+            authenticated_since: by_age.max(at_once).filter(|_| self.proof.is_none()),
+            permissions_since: consent.then_some(self.started),
+        }
     }
 }
 
@@ -195,8 +200,8 @@ pub struct Loaded {
     source: Option<Option<IdentitySource>>,
     /// Their answers to agreements.
     pub acceptances: Option<Stored<Vec<Acceptance>>>,
-    /// Whether they are assigned to the app.
-    assigned: bool,
+    /// Their assignment to the app.
+    pub assignment: Option<Assignment>,
     /// The session they come with, where it is what vouches for them.
     pub session: Option<Session>,
 }
@@ -234,19 +239,25 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// Reads what there is to know about a user who is known already: for tokens.
+    /// The keys to read for a user who is known already; take the answers to [`Loaded::from_entries`].
+    #[must_use]
+    pub fn keys_of_user(tenant: TenantId, user: UserId, app: AppId) -> [Key; 3] {
+        [
+            records::user(tenant, user).key().clone(),
+            records::acceptances(tenant, user).key().clone(),
+            records::assignment(tenant, user, app).key().clone(),
+        ]
+    }
+
+    /// What was read under [`Loaded::keys_of_user`].
     ///
     /// # Errors
-    /// When the store is unavailable.
-    pub async fn of_user(
-        foundation: &Foundation,
-        tenant: TenantId,
-        user: UserId,
-        app: Option<AppId>,
-    ) -> Result<Self, StoreError> {
-        let mut loaded = Self { user: foundation.store.get(&records::user(tenant, user)).await?, ..Self::default() };
-        loaded.read_answers(foundation, tenant, user, app).await?;
-        Ok(loaded)
+    /// When a record is unreadable.
+    pub fn from_entries(mut entries: impl Iterator<Item = Option<Entry>>) -> Result<Self, StoreError> {
+        let user = entries.next().flatten().map(decode).transpose()?;
+        let acceptances = entries.next().flatten().map(decode).transpose()?;
+        let assignment = entries.next().flatten().map(decode::<Assignment>).transpose()?.map(|stored| stored.value);
+        Ok(Self { user, acceptances, assignment, ..Self::default() })
     }
 
     async fn read_answers(
@@ -260,7 +271,7 @@ impl Loaded {
         keys.extend(app.map(|app| records::assignment(tenant, user, app).key().clone()));
         let mut found = foundation.store.entries(&keys).await?.into_iter();
         self.acceptances = found.next().flatten().map(decode).transpose()?;
-        self.assigned = found.next().flatten().map(decode::<Assignment>).transpose()?.is_some();
+        self.assignment = found.next().flatten().map(decode::<Assignment>).transpose()?.map(|stored| stored.value);
         Ok(())
     }
 
@@ -327,7 +338,7 @@ impl Loaded {
             tenant: &view.tenant,
             app: self.app(view, journey),
             person,
-            assigned: self.assigned,
+            assigned: self.assignment.is_some(),
             permissions_accepted: journey.permissions_accepted,
             agreements: &view.agreements,
             recorded: self.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default(),
@@ -354,7 +365,7 @@ impl Loaded {
             tenant: &view.tenant,
             app,
             person,
-            assigned: self.assigned,
+            assigned: self.assignment.is_some(),
             permissions_accepted: None,
             agreements: &view.agreements,
             recorded: self.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default(),

@@ -101,6 +101,14 @@ fn purpose(tenant: TenantId) -> Vec<u8> {
 /// # Errors
 /// When the store is unavailable: then the session has *not* ended and the caller must say so (checklist G-15).
 pub async fn end(foundation: &Foundation, session: &Session) -> Result<(), StoreError> {
+    end_because(foundation, session, Activity::SessionsRevoked { user: session.user }).await
+}
+
+/// Ends a session everywhere, and says in the audit log why.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn end_because(foundation: &Foundation, session: &Session, why: Activity) -> Result<(), StoreError> {
     let key = records::session_end(session.tenant, session.id);
     foundation
         .commit_decision(async || {
@@ -110,16 +118,19 @@ pub async fn end(foundation: &Foundation, session: &Session) -> Result<(), Store
             if stored.is_some() {
                 return Ok((batch, ()));
             }
-            for family in foundation.store.list(&super::tokens::families_of(session.tenant, session.id)).await? {
-                batch = batch.write(crate::store::Write::Delete(family.key));
+            for of_session in foundation.store.list(&records::session_families(session.tenant, session.id)).await? {
+                let family = of_session.value.family;
+                batch = batch
+                    .delete(&records::session_family(session.tenant, session.id, family))
+                    .delete(&records::refresh_family(session.tenant, family));
             }
             // Access tokens and app sessions live no longer than the session they came from.
             let forget = session.expires.saturating_add(SignedDuration::from_hours(1)).unwrap_or(session.expires);
             let end = SessionEnd { session: session.id, at: now, forget };
             batch = batch.absent(&key).put_until(&key, &end, Some(forget));
             let head = foundation.audit_head(session.tenant).await?;
-            let activity = Activity::SessionsRevoked { user: session.user };
-            Ok((audited(batch, session.tenant, head.as_ref(), now, &Actor::User(session.user), [activity]), ()))
+            let actor = Actor::User(session.user);
+            Ok((audited(batch, session.tenant, head.as_ref(), now, &actor, [why.clone()]), ()))
         })
         .await
 }

@@ -65,6 +65,8 @@ pub mod kind {
     pub const USED_CODE: u8 = 40;
     /// Refresh families.
     pub const REFRESH_FAMILY: u8 = 41;
+    /// Which refresh families a session has.
+    pub const SESSION_FAMILY: u8 = 42;
     /// Passcode challenges.
     pub const PASSCODE: u8 = 50;
     /// Counters of sends and guesses.
@@ -321,6 +323,20 @@ pub struct SessionEnd {
     pub forget: Timestamp,
 }
 
+/// That a code was used. Kept until the code would have expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedCode {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// That a session has a refresh family, which ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFamily {
+    /// The family.
+    pub family: GrantId,
+}
+
 /// Counts the changes of a tenant's terms. A session that was settled under an older count is checked again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermsEpoch {
@@ -391,6 +407,18 @@ tenant_keys! {
     session_end(session: SessionId) -> SessionEnd = SESSION_END [session.as_bytes()];
     /// All sessions that ended early.
     session_ends() -> SessionEnd = SESSION_END [];
+    /// That a code was used, by the name of its grant.
+    used_code(grant: GrantId) -> UsedCode = USED_CODE [grant.as_bytes()];
+    /// A refresh family.
+    refresh_family(family: GrantId) -> RefreshFamily = REFRESH_FAMILY [family.as_bytes()];
+    /// That a session has a refresh family.
+    session_family(session: SessionId, family: GrantId) -> SessionFamily = SESSION_FAMILY [session.as_bytes(), family.as_bytes()];
+    /// The refresh families of a session.
+    session_families(session: SessionId) -> SessionFamily = SESSION_FAMILY [session.as_bytes()];
+    /// A signing key.
+    signing_key(kid: &str) -> TenantKey = SIGNING_KEY [kid.as_bytes()];
+    /// All signing keys.
+    signing_keys() -> TenantKey = SIGNING_KEY [];
     /// The count of changes of terms.
     terms_epoch() -> TermsEpoch = TERMS_EPOCH [];
     /// An entry of the audit log.

@@ -159,11 +159,11 @@ impl TenantPlan {
 
     /// A new tenant gets its signing keys in the same commit.
     async fn signing_keys(&mut self, foundation: &Foundation) -> Result<(), ApplyError> {
-        if !foundation.store.list(&keys::signing_keys(self.tenant)).await?.is_empty() {
+        if !foundation.store.list(&records::signing_keys(self.tenant)).await?.is_empty() {
             return Ok(());
         }
-        for key in keys::first_keys(foundation, self.now).await? {
-            let record = keys::signing_key(self.tenant, &key.kid);
+        for key in keys::first_keys(foundation, self.tenant, self.now).await? {
+            let record = records::signing_key(self.tenant, key.kid());
             self.extend(|batch| batch.absent(&record).put(&record, &key));
         }
         self.changes.push(format!("+ signing keys ({})", self.name));

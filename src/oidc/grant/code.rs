@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Client, CodeExchange, GrantId};
 use crate::{
     clock::Entropy,
-    domain::{AppId, SessionId, TenantId, UserId, tenant::IdentitySource},
+    domain::{AppId, SessionId, TenantId, UserId, VerifiedEmail, tenant::IdentitySource},
     error::Code,
     oidc::{AuthorizeRequest, Scopes, authorize::CodeChallenge},
     seal::KeyRing,
@@ -58,6 +58,8 @@ pub struct SignIn {
     pub amr: Vec<String>,
     /// The issuer of the identity that was proven.
     pub idp: String,
+    /// The address that was verified then.
+    pub email: Option<VerifiedEmail>,
     /// The epoch of terms up to which everything was agreed.
     pub epoch: u64,
 }
