@@ -165,6 +165,8 @@ fn http(limits: &Limits, executor: StreamTasks) -> auto::Builder<StreamTasks> {
         .max_concurrent_streams(limits.streams)
         // Twice what passes, so that our gate answers and not the library. Both sizes of the list count 32 octets a field.
         .max_header_list_size(u32::try_from(2 * (limits.target + limits.field_bytes + 128 * limits.fields)).unwrap_or(u32::MAX))
+        // What a client that takes no data can make us hold, for each stream.
+        .max_send_buf_size(64 * 1024)
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_local_error_reset_streams(limits.error_resets)
         .keep_alive_interval(limits.ping)
