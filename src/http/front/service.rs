@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::{
-    Limits, Refusal, Responder,
+    Limits, Responder,
     body::{Budget, Guarded},
     gate,
 };
@@ -77,9 +77,7 @@ where
             return GateFuture { state: State::Passed { future: self.inner.call(request), guarded: None } };
         }
         let (mut parts, body) = request.into_parts();
-        // The wire has refused already, and sends this request in place of the client's.
-        let wire = parts.extensions.get::<Refusal>().copied();
-        if let Err(refusal) = wire.map_or_else(|| gate::judge(&parts, &self.layer.limits), Err) {
+        if let Err(refusal) = gate::judge(&parts, &self.layer.limits) {
             tracing::debug!(code = %refusal.code(), reason = refusal.reason(), "request refused");
             let response = refusal.respond(parts, &self.layer.responder);
             return GateFuture { state: State::Refused { response: Some(response) } };

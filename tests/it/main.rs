@@ -1,0 +1,3 @@
+//! Tests over real sockets. One target, one module a subject.
+
+mod front;
