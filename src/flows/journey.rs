@@ -74,8 +74,10 @@ pub struct Journey {
     pub switching: bool,
     /// The sign-in at a home organisation that is under way.
     pub attempt: Option<UpstreamAttempt>,
-    /// When a code was sent.
+    /// When a code was sent last.
     pub code_sent: Option<Timestamp>,
+    /// How many codes were asked for.
+    pub codes_sent: u32,
     /// What was proven, and when it was.
     pub proof: Option<(VerifiedIdentity, Timestamp)>,
     /// When the review of permissions was accepted.
@@ -106,6 +108,7 @@ impl Journey {
             switching: false,
             attempt: None,
             code_sent: None,
+            codes_sent: 0,
             proof: None,
             permissions_accepted: None,
             opened: Vec::new(),
@@ -166,6 +169,7 @@ impl Journey {
         self.chosen = None;
         self.attempt = None;
         self.code_sent = None;
+        self.codes_sent = 0;
         self.proof = None;
         self.permissions_accepted = None;
         self.opened.clear();

@@ -2,6 +2,7 @@
 //!
 //! The store holds what *happened* to sessions (ends, cut-offs), not the sessions: nobody can grow it by signing in.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use crate::{
         user::VerifiedIdentity,
     },
     live::{Live, SessionStanding},
+    secret::constant_time_eq,
     store::{
         Batch, Partition, StoreError,
         records::{self, SessionEnd},
@@ -90,6 +92,19 @@ impl Session {
     pub fn seconds_left(&self, now: Timestamp) -> u64 {
         u64::try_from(self.expires.as_second().saturating_sub(now.as_second())).unwrap_or_default()
     }
+}
+
+/// The token of forms that belong to a session and to no journey, such as signing out.
+#[must_use]
+pub fn form_token(foundation: &Foundation, session: Option<&Session>) -> String {
+    let Some(session) = session else { return String::new() };
+    BASE64_URL_SAFE_NO_PAD.encode(foundation.ring.keyed_hash("session form", session.id.as_bytes()))
+}
+
+/// Whether a form carried the token.
+#[must_use]
+pub fn is_form_token(foundation: &Foundation, session: Option<&Session>, token: &str) -> bool {
+    session.is_some() && constant_time_eq(form_token(foundation, session).as_bytes(), token.as_bytes())
 }
 
 fn purpose(tenant: TenantId) -> Vec<u8> {

@@ -51,6 +51,27 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The action with this last segment.
+    #[must_use]
+    pub fn from_segment(segment: &str) -> Option<Self> {
+        [
+            Self::Address,
+            Self::SendCode,
+            Self::Code,
+            Self::Password,
+            Self::HomeOrganisation,
+            Self::Permissions,
+            Self::OpenTerms,
+            Self::Terms,
+            Self::SwitchAccount,
+            Self::Continue,
+        ]
+        .into_iter()
+        .find(|action| action.segment() == segment)
+    }
+}
+
 /// A path on this server.
 #[derive(Clone, Copy, Debug)]
 pub enum Path {

@@ -62,7 +62,7 @@ impl Visit {
             target: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             headers: parts.headers.clone(),
             trace: parts.extensions.get::<TraceId>().cloned().unwrap_or(TraceId(String::new())),
-            client: parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.address.ip()),
+            client: parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.addr.ip()),
         }
     }
 
