@@ -22,12 +22,10 @@ pub struct HostPort {
     port: u16,
 }
 
-/// Why a text is no [`HostPort`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an outbound exception is one exact host:port, without wildcards, ranges or addresses that stand for many (checklist N-06)"
-)]
-pub struct HostPortError;
+/// A text that is no [`HostPort`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not one exact host:port; wildcards, ranges and addresses that stand for many are not accepted")]
+pub struct HostPortError(String);
 
 impl FromStr for HostPort {
     type Err = HostPortError;
