@@ -2,10 +2,14 @@
 #![cfg_attr(docsrs, feature(doc_auto_cfg))]
 
 pub mod clock;
+#[doc(hidden)]
+pub mod crash;
+pub mod cookies;
 pub mod decision;
 pub mod domain;
 pub mod error;
 pub mod layer;
+pub mod live;
 pub mod oidc;
 pub mod seal;
 pub mod secret;
@@ -18,6 +22,8 @@ pub mod config;
 pub mod flows;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+pub mod i18n;
 #[cfg(feature = "server")]
 pub mod identity;
 #[cfg(feature = "server")]

@@ -1,12 +1,14 @@
-//! The program from outside: a browser, HTTP clients, an independent OpenID client, crashes.
+//! The program from outside: sockets, a browser, HTTP clients, an independent OpenID client, crashes.
 //!
-//! Every test starts the real binary or drives one that others share; see [`support`].
+//! One target, one module a subject. Most tests start the real binary or drive one that others share; see [`support`].
 
 mod support;
 
 mod authorize;
+mod checklist;
 mod discovery;
 mod forms;
+mod front;
 mod harness;
 mod main_path;
 mod oidc_client;

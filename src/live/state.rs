@@ -1,0 +1,245 @@
+//! What is known, in memory, read without locks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use jiff::{SignedDuration, Timestamp};
+use papaya::HashMap;
+
+use super::{Live, LiveEvent, SessionStanding};
+use crate::domain::{AppId, SessionId, TenantId, UserId};
+
+/// Never heard anything.
+const NEVER: i64 = i64::MIN;
+
+/// What is known of all tenants that this process has doors for. Grows with revocations, not with guests.
+#[derive(Debug)]
+pub struct LiveState {
+    tenants: HashMap<TenantId, Arc<Tenant>>,
+    max_silence: i64,
+    /// When there was news last, in milliseconds since the epoch.
+    heard: AtomicI64,
+}
+
+/// What is known of one tenant.
+#[derive(Debug, Default)]
+pub(super) struct Tenant {
+    users: HashMap<UserId, Cutoff>,
+    /// Ended sessions, and when they can be forgotten.
+    sessions: HashMap<SessionId, Timestamp>,
+    everywhere: AtomicU64,
+    apps: HashMap<AppId, u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cutoff {
+    valid_from: Timestamp,
+    blocked: bool,
+    forget: Option<Timestamp>,
+}
+
+impl LiveState {
+    /// How long a door believes what it knows without hearing anything, unless configured otherwise.
+    pub const MAX_SILENCE: SignedDuration = SignedDuration::from_secs(5);
+
+    /// Knows nothing, and is not fresh before something was [heard](Self::heard).
+    #[must_use]
+    pub fn new(max_silence: SignedDuration) -> Self {
+        let max_silence = i64::try_from(max_silence.as_millis()).unwrap_or(i64::MAX);
+        Self { tenants: HashMap::new(), max_silence, heard: AtomicI64::new(NEVER) }
+    }
+
+    /// Takes in one event of a tenant.
+    pub fn apply(&self, tenant: TenantId, event: &LiveEvent) {
+        self.tenants.pin().get_or_insert_with(tenant, Arc::default).apply(event);
+    }
+
+    /// Replaces all that is known of a tenant, in one step.
+    pub fn replace<'a>(&self, tenant: TenantId, events: impl IntoIterator<Item = &'a LiveEvent>) {
+        let known = Tenant::default();
+        events.into_iter().for_each(|event| known.apply(event));
+        self.install(tenant, known);
+    }
+
+    /// All that is known of a tenant, as events.
+    #[must_use]
+    pub fn snapshot(&self, tenant: TenantId) -> Vec<LiveEvent> {
+        self.tenants.pin().get(&tenant).map(|known| known.events()).unwrap_or_default()
+    }
+
+    /// Notes that the source of news was heard at `now` and had nothing that is not known here.
+    pub fn heard(&self, now: Timestamp) {
+        self.heard.store(now.as_millisecond(), Ordering::Release);
+    }
+
+    /// Forgets what has expired by itself. To be called now and then.
+    pub fn forget_expired(&self, now: Timestamp) {
+        for known in self.tenants.pin().values() {
+            known.sessions.pin().retain(|_, forget| *forget > now);
+            known.users.pin().retain(|_, cutoff| cutoff.forget.is_none_or(|forget| forget > now));
+        }
+    }
+
+    pub(super) fn install(&self, tenant: TenantId, known: Tenant) {
+        self.tenants.pin().insert(tenant, Arc::new(known));
+    }
+}
+
+impl Tenant {
+    pub(super) fn apply(&self, event: &LiveEvent) {
+        match event {
+            LiveEvent::UserCutoff { user, sessions_valid_from, blocked, forget } => {
+                let cutoff = Cutoff { valid_from: *sessions_valid_from, blocked: *blocked, forget: *forget };
+                let latest = |known: &Cutoff| Cutoff { valid_from: known.valid_from.max(cutoff.valid_from), ..cutoff };
+                self.users.pin().update_or_insert(*user, latest, cutoff);
+            }
+            LiveEvent::SessionEnded { session, forget } => {
+                self.sessions.pin().insert(*session, *forget);
+            }
+            LiveEvent::TermsEpoch { everywhere, apps } => {
+                self.everywhere.fetch_max(*everywhere, Ordering::AcqRel);
+                let known = self.apps.pin();
+                for (app, epoch) in apps {
+                    known.update_or_insert(*app, |old| *old.max(epoch), *epoch);
+                }
+            }
+            LiveEvent::KeysChanged => {}
+        }
+    }
+
+    fn events(&self) -> Vec<LiveEvent> {
+        let apps: BTreeMap<_, _> = self.apps.pin().iter().map(|(app, epoch)| (*app, *epoch)).collect();
+        let mut events = vec![LiveEvent::TermsEpoch { everywhere: self.everywhere.load(Ordering::Acquire), apps }];
+        events.extend(self.users.pin().iter().map(|(user, cutoff)| LiveEvent::UserCutoff {
+            user: *user,
+            sessions_valid_from: cutoff.valid_from,
+            blocked: cutoff.blocked,
+            forget: cutoff.forget,
+        }));
+        let sessions = self.sessions.pin();
+        events.extend(sessions.iter().map(|(session, forget)| LiveEvent::SessionEnded { session: *session, forget: *forget }));
+        events
+    }
+}
+
+impl Live for LiveState {
+    fn session(&self, tenant: TenantId, user: UserId, session: SessionId, began: Timestamp) -> SessionStanding {
+        let tenants = self.tenants.pin();
+        let Some(known) = tenants.get(&tenant) else { return SessionStanding::Valid };
+        match known.users.pin().get(&user) {
+            Some(cutoff) if cutoff.blocked => return SessionStanding::Blocked,
+            Some(cutoff) if began < cutoff.valid_from => return SessionStanding::Ended,
+            _ => {}
+        }
+        if known.sessions.pin().contains_key(&session) { SessionStanding::Ended } else { SessionStanding::Valid }
+    }
+
+    fn terms_epoch(&self, tenant: TenantId, app: AppId) -> u64 {
+        let tenants = self.tenants.pin();
+        let Some(known) = tenants.get(&tenant) else { return 0 };
+        let app = known.apps.pin().get(&app).copied().unwrap_or_default();
+        known.everywhere.load(Ordering::Acquire).max(app)
+    }
+
+    fn fresh(&self, now: Timestamp) -> bool {
+        // A clock that was set back must not keep a door open: what was heard in the future (but for requests that were
+        // a moment faster than the news) was not heard.
+        const MOMENT: i64 = 1_000;
+        let heard = self.heard.load(Ordering::Acquire);
+        heard != NEVER && (-MOMENT..=self.max_silence).contains(&(now.as_millisecond() - heard))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+    const OTHER: TenantId = TenantId(Uuid::from_u128(2));
+    const APP: AppId = AppId(Uuid::from_u128(3));
+    const USER: UserId = UserId(Uuid::from_u128(4));
+    const SESSION: SessionId = SessionId(Uuid::from_u128(5));
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn standing(live: &LiveState, began: i64) -> SessionStanding {
+        live.session(TENANT, USER, SESSION, at(began))
+    }
+
+    fn cutoff(from: i64, blocked: bool, forget: Option<i64>) -> LiveEvent {
+        LiveEvent::UserCutoff { user: USER, sessions_valid_from: at(from), blocked, forget: forget.map(at) }
+    }
+
+    #[test]
+    fn g_14_a_cutoff_ends_what_began_before_it_and_a_block_ends_all() {
+        let live = LiveState::new(LiveState::MAX_SILENCE);
+        assert_eq!(standing(&live, 10), SessionStanding::Valid);
+        live.apply(TENANT, &cutoff(11, false, None));
+        assert_eq!((standing(&live, 10), standing(&live, 11)), (SessionStanding::Ended, SessionStanding::Valid));
+        live.apply(TENANT, &cutoff(5, true, None));
+        assert_eq!((standing(&live, 10), standing(&live, 11)), (SessionStanding::Blocked, SessionStanding::Blocked));
+        live.apply(TENANT, &cutoff(5, false, None));
+        assert_eq!(standing(&live, 10), SessionStanding::Ended, "a cut-off never moves back");
+        assert_eq!(live.session(OTHER, USER, SESSION, at(0)), SessionStanding::Valid, "tenants are apart");
+    }
+
+    #[test]
+    fn l_18_the_greatest_epoch_that_concerns_an_app_counts() {
+        let live = LiveState::new(LiveState::MAX_SILENCE);
+        assert_eq!(live.terms_epoch(TENANT, APP), 0);
+        live.apply(TENANT, &LiveEvent::TermsEpoch { everywhere: 4, apps: [(APP, 7)].into() });
+        let another = AppId(Uuid::from_u128(9));
+        assert_eq!((live.terms_epoch(TENANT, APP), live.terms_epoch(TENANT, another), live.terms_epoch(OTHER, APP)), (7, 4, 0));
+        live.apply(TENANT, &LiveEvent::TermsEpoch { everywhere: 8, apps: [(APP, 1)].into() });
+        assert_eq!(live.terms_epoch(TENANT, APP), 8);
+    }
+
+    #[test]
+    fn what_has_expired_is_forgotten_and_a_block_is_not() {
+        let live = LiveState::new(LiveState::MAX_SILENCE);
+        live.apply(TENANT, &LiveEvent::SessionEnded { session: SESSION, forget: at(50) });
+        live.apply(TENANT, &cutoff(11, false, Some(60)));
+        assert_eq!(live.snapshot(TENANT).len(), 3);
+        live.forget_expired(at(49));
+        assert_eq!(live.snapshot(TENANT).len(), 3);
+        live.forget_expired(at(60));
+        assert_eq!(live.snapshot(TENANT), [LiveEvent::TermsEpoch { everywhere: 0, apps: BTreeMap::new() }]);
+        live.apply(TENANT, &cutoff(11, true, None));
+        live.forget_expired(at(9_999_999));
+        assert_eq!(standing(&live, 99), SessionStanding::Blocked);
+    }
+
+    #[test]
+    fn a_snapshot_carries_all_and_replaces_all() {
+        let events = [
+            LiveEvent::SessionEnded { session: SESSION, forget: at(50) },
+            cutoff(11, true, None),
+            LiveEvent::TermsEpoch { everywhere: 3, apps: [(APP, 2)].into() },
+        ];
+        let (live, copy) = (LiveState::new(LiveState::MAX_SILENCE), LiveState::new(LiveState::MAX_SILENCE));
+        events.iter().for_each(|event| live.apply(TENANT, event));
+        copy.apply(TENANT, &LiveEvent::SessionEnded { session: SessionId(Uuid::from_u128(8)), forget: at(1) });
+        copy.replace(TENANT, &live.snapshot(TENANT));
+        let snapshot = copy.snapshot(TENANT);
+        assert_eq!(snapshot.len(), 3);
+        assert!(events.iter().all(|event| snapshot.contains(event)), "{snapshot:?}");
+    }
+
+    #[test]
+    fn silence_and_a_clock_that_was_set_back_close_the_door() {
+        let live = LiveState::new(LiveState::MAX_SILENCE);
+        assert!(!live.fresh(at(100)), "nothing was ever heard");
+        live.heard(at(100));
+        assert!(live.fresh(at(100)) && live.fresh(at(105)) && live.fresh(at(99)));
+        assert!(!live.fresh(at(106)) && !live.fresh(at(98)));
+    }
+}
