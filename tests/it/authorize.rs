@@ -32,7 +32,7 @@ fn shown(answer: Answer, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn s_02_prompt_none_never_shows_a_page_and_never_gives_a_code_when_something_is_owed() {
+async fn s_02_c_11_prompt_none_never_shows_a_page_and_never_gives_a_code_when_something_is_owed() {
     let demo = Demo::start();
     let client = Client::of(&demo).await;
     let mut stranger = Visitor::new(&demo);
@@ -59,7 +59,7 @@ async fn s_02_prompt_none_never_shows_a_page_and_never_gives_a_code_when_somethi
 }
 
 #[tokio::test]
-async fn s_03_prompt_asks_again_although_there_is_a_session() {
+async fn s_03_c_10_prompt_asks_again_although_there_is_a_session() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;
@@ -75,7 +75,7 @@ async fn s_03_prompt_asks_again_although_there_is_a_session() {
 }
 
 #[tokio::test]
-async fn s_04_a_max_age_that_is_no_age_is_refused_and_one_that_is_has_auth_time() {
+async fn s_04_c_12_a_max_age_that_is_no_age_is_refused_and_one_that_is_has_auth_time() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;
@@ -92,7 +92,7 @@ async fn s_04_a_max_age_that_is_no_age_is_refused_and_one_that_is_has_auth_time(
 }
 
 #[tokio::test]
-async fn s_07_s_09_hints_and_unknown_parameters_change_nothing_and_are_escaped() {
+async fn s_07_s_09_c_09_c_13_c_15_c_16_c_17_c_21_hints_and_unknown_parameters_change_nothing_and_are_escaped() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let evil = r#""><script>alert(1)</script>"#;
@@ -105,6 +105,8 @@ async fn s_07_s_09_hints_and_unknown_parameters_change_nothing_and_are_escaped()
         ("display", "popup"),
         ("display", evil),
         ("acr_values", "urn:x:mfa"),
+        ("claims", r#"{"userinfo":{"name":{"essential":true}}}"#),
+        ("claims", "{not json"),
         ("extra", "foobar"),
         ("id_token_hint_", &"x".repeat(4000)),
     ] {
@@ -248,7 +250,7 @@ async fn s_25_a_stranger_sees_our_page_before_the_client_is_told_of_an_error() {
 }
 
 #[tokio::test]
-async fn s_32_s_44_what_is_not_offered_is_told_to_the_client_in_plain_characters() {
+async fn s_32_s_44_c_02_c_20_what_is_not_offered_is_told_to_the_client_in_plain_characters() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;

@@ -24,7 +24,9 @@ const FAMILIES: &[(char, usize)] = &[
 
 fn rows() -> Vec<(String, String)> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/checklist.md")).expect("docs/checklist.md");
-    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |").map(|row| row.split(" | ").collect::<Vec<_>>()));
+    let cells = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |").map(|row| row.split(" | ").collect::<Vec<_>>()));
     let rows = cells.filter(|cells| cells.len() == 3 && cells[0] != "id" && !cells[0].starts_with('-'));
     rows.map(|cells| (cells[0].to_owned(), cells[2].to_owned())).collect()
 }

@@ -45,7 +45,7 @@ async fn s_27_t_09_an_unknown_tenant_has_no_metadata_and_looks_like_any_other() 
 }
 
 #[tokio::test]
-async fn s_26_s_28_the_metadata_says_what_is_offered_and_what_is_not() {
+async fn s_26_s_28_c_04_c_07_c_20_the_metadata_says_what_is_offered_and_what_is_not() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let has = |name: &str, value: &str| client.metadata[name].as_array().is_some_and(|list| list.iter().any(|v| v == value));

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod agreement;
 mod authorize;
 mod checklist;
 mod discovery;

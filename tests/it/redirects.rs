@@ -12,7 +12,7 @@ use crate::support::{
 fn corpus(registered: &str) -> Vec<String> {
     let url = Url::parse(registered).expect("a URL");
     let host = registered.split('/').nth(2).expect("a host");
-    let lines = include_str!("../../fixtures/redirect-uris.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("../../fixtures/redirect-uri-templates.txt").lines().filter(|line| !line.starts_with('#'));
     let fill = |line: &str| {
         line.replace("{uri}", registered)
             .replace("{origin}", &url.origin().ascii_serialization())
@@ -70,6 +70,35 @@ async fn r_02_no_parameter_or_header_is_an_open_redirect() {
             assert!(!answer.body.contains("evil.example"), "{header}: {}", answer.body);
             assert!(answer.onward().is_none_or(|to| to.host_str() != Some("evil.example")), "{header}");
         }
+    }
+}
+
+/// S-47: a sign-out that nobody vouches for asks first; a link on another site cannot end a session.
+#[tokio::test]
+async fn s_47_signing_out_without_a_hint_asks_first() {
+    let demo = shared_demo().await;
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    let answer = guest.browser.visit(client.endpoint("end_session_endpoint").as_str()).await.expect(200);
+    assert!(answer.page().has("sign-out"), "{}", answer.body);
+    let panel = guest.browser.visit(&demo.links.panel_by_id).await;
+    assert!(panel.page().has("sign-out"), "still signed in: {}", panel.body);
+    let answer = guest.browser.press(&answer.page(), "sign-out", &[]).await;
+    guest.browser.follow(answer).await.expect(200);
+    let panel = guest.browser.visit(&demo.links.panel_by_id).await;
+    assert!(!panel.page().has("sign-out"), "{}", panel.body);
+}
+
+/// H-18: under another name the server says nothing.
+#[tokio::test]
+async fn h_18_an_unknown_host_is_refused() {
+    let demo = shared_demo().await;
+    let http = Visitor::new(&demo);
+    let url = Url::parse(&demo.links.panel_by_id).expect("a URL");
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.2", "xn--e1afmkfd.example"] {
+        let request = http.request(reqwest::Method::GET, &url).header("host", host).header("accept", "text/html");
+        let answer = http.receive(request).await;
+        assert_eq!(answer.status, 421, "{host}: {}", answer.body);
     }
 }
 

@@ -189,6 +189,21 @@ async fn t_01_nothing_of_one_tenant_opens_another() {
     http.receive(userinfo.header(AUTHORIZATION, format!("Bearer {}", random()))).await.expect(401);
 }
 
+/// T-12, S-53: no two tenants share a key, so a token of one cannot verify in another.
+#[tokio::test]
+async fn t_12_s_53_every_tenant_has_keys_of_its_own() {
+    let demo = shared_demo().await;
+    let (home_id, _) = home_tenant(&demo).await;
+    let client = Client::of(&demo).await;
+    let url = client.endpoint("jwks_uri").as_str().replace(&demo.tenant_id, &home_id);
+    let theirs = client.http().get_json(&url).await.expect(200).json();
+    let theirs = theirs["keys"].as_array().expect("keys");
+    assert!(!theirs.is_empty());
+    for key in theirs {
+        assert!(client.keys.find(key["kid"].as_str().expect("a kid")).is_none(), "{key}");
+    }
+}
+
 /// T-10: asking for a code looks the same whether or not the address may sign in here.
 #[tokio::test]
 async fn t_10_the_passcode_page_does_not_tell_who_is_known() {

@@ -1,6 +1,6 @@
 //! The token and userinfo endpoints.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use reqwest::{
     Method,
@@ -35,7 +35,7 @@ fn refresh(token: &str) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn s_29_s_14_a_code_is_bound_to_everything_it_was_issued_for() {
+async fn s_29_s_14_g_03_g_10_a_code_is_bound_to_everything_it_was_issued_for() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;
@@ -119,6 +119,49 @@ async fn g_01_a_code_gives_tokens_once_however_many_ask_together() {
     }
 }
 
+/// G-05, G-08: two hundred uses of one refresh token; the grace gives every tab the same successor, never a second family.
+#[tokio::test(flavor = "multi_thread")]
+async fn g_05_g_08_a_refresh_token_has_one_successor_however_many_ask_together() {
+    let demo = shared_demo().await;
+    let client = Arc::new(Client::of(&demo).await);
+    let mut guest = Guest::signed_in(&demo).await;
+    for _ in 0..count(2, 1000) {
+        let first = offline_tokens(&demo, &client, &mut guest).await.refresh_token.expect("a refresh token");
+        let barrier = Arc::new(Barrier::new(200));
+        let mut uses = JoinSet::new();
+        for _ in 0..200 {
+            let (client, grant, barrier) = (Arc::clone(&client), refresh(&first), Arc::clone(&barrier));
+            uses.spawn(async move {
+                barrier.wait().await;
+                client.token(&grant).await
+            });
+        }
+        let answers = uses.join_all().await;
+        let given: Vec<_> = answers.iter().filter(|answer| answer.status == 200).map(|answer| answer.json()).collect();
+        let successors: HashSet<_> = given.iter().map(|body| body["refresh_token"].as_str().expect("a successor")).collect();
+        assert_eq!(successors.len(), 1, "successors");
+        assert!(answers.iter().all(|answer| answer.status == 200 || answer.json()["error"] == "invalid_grant"));
+        let successor = (*successors.iter().next().expect("one")).to_owned();
+        client.token(&refresh(&successor)).await.expect(200);
+    }
+}
+
+/// G-06, G-08: once the grace is over or a newer one was used, an old refresh token ends the whole family.
+#[tokio::test]
+async fn g_06_s_31_an_old_refresh_token_ends_the_family() {
+    let demo = shared_demo().await;
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    let first = offline_tokens(&demo, &client, &mut guest).await.refresh_token.expect("a refresh token");
+    let mut current = first.clone();
+    for _ in 0..3 {
+        let body = client.token(&refresh(&current)).await.expect(200).json();
+        current = body["refresh_token"].as_str().expect("a successor").to_owned();
+    }
+    oauth_error(client.token(&refresh(&first)).await, 400, "invalid_grant");
+    oauth_error(client.token(&refresh(&current)).await, 400, "invalid_grant");
+}
+
 /// S-30, G-02: the second use of a code ends what the first one gave.
 #[tokio::test]
 async fn s_30_g_02_a_replayed_code_revokes_what_it_gave() {
@@ -134,7 +177,7 @@ async fn s_30_g_02_a_replayed_code_revokes_what_it_gave() {
 }
 
 #[tokio::test]
-async fn s_19_a_refresh_keeps_who_and_when_and_widens_nothing() {
+async fn s_19_s_31_a_refresh_keeps_who_and_when_and_widens_nothing() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;
@@ -178,7 +221,7 @@ async fn s_21_offline_access_is_given_only_when_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn s_18_userinfo_is_about_the_subject_of_the_id_token() {
+async fn s_18_s_17_s_45_c_05_c_06_userinfo_is_about_the_subject_of_the_id_token() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;
@@ -211,7 +254,7 @@ async fn s_18_userinfo_is_about_the_subject_of_the_id_token() {
 }
 
 #[tokio::test]
-async fn s_38_an_access_token_is_a_jwt_of_its_own_kind() {
+async fn s_38_s_54_an_access_token_is_a_jwt_of_its_own_kind() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;
@@ -228,7 +271,7 @@ async fn s_38_an_access_token_is_a_jwt_of_its_own_kind() {
 }
 
 #[tokio::test]
-async fn s_33_s_34_a_client_authenticates_in_one_way_and_properly() {
+async fn s_33_s_34_c_19_a_client_authenticates_in_one_way_and_properly() {
     let demo = shared_demo().await;
     let client = Client::of(&demo).await;
     let endpoint = client.endpoint("token_endpoint");

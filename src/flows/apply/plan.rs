@@ -425,8 +425,7 @@ impl TenantPlan {
 
     /// Tells every door that the user was blocked or let in again.
     fn cut_off(&mut self, user: &User) {
-        let cutoff =
-            UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
+        let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
         let (key, until) = (records::user_cutoff(self.tenant, user.id), cutoff.forget_at(self.now));
         self.extend(|batch| batch.put_until(&key, &cutoff, Some(until)));
     }

@@ -2,6 +2,7 @@
 //!
 //! Everything that passes through [`visitor::Visitor`] is held to the rules in [`rules`], whichever test sent it.
 
+pub(crate) mod apply;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod jar;

@@ -171,7 +171,8 @@ pub(crate) struct Admin {
     pub(crate) client_secret: String,
 }
 
-/// A running `vestibule demo`. When it is dropped, its log must hold no panic and none of the [secrets](Demo::secret).
+/// A running `vestibule demo`. When it is dropped, its log must hold no panic (D-10), no address
+/// (W-04) and none of the [secrets](Demo::secret) (O-14).
 #[derive(Debug)]
 pub(crate) struct Demo {
     ready: Ready,
@@ -250,6 +251,9 @@ impl Drop for Demo {
         }
         let log = self.process.log();
         assert!(!log.contains("panicked at"), "a panic in the log:\n{log}");
+        for person in &self.ready.people {
+            assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
+        }
         for secret in self.secrets.lock().expect("not poisoned").iter() {
             assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
         }
