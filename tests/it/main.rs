@@ -15,5 +15,6 @@ mod main_path;
 mod oidc_client;
 mod passcode;
 mod redirects;
+mod refusals;
 mod tenancy;
 mod token;

@@ -4,23 +4,13 @@ use reqwest::{Method, header::AUTHORIZATION};
 use url::Url;
 
 use crate::support::{
+    apply::home_tenant,
     client::Client,
     journey::{Guest, shared_demo},
     process::{Demo, SignsInWith},
     random,
     visitor::{Answer, Visitor},
 };
-
-/// The other tenant of the demo: the home organisation of its first guest, known by its domain.
-async fn home_tenant(demo: &Demo) -> (String, String) {
-    let person = demo.person(SignsInWith::HomeOrganisation);
-    let domain = person.email.split_once('@').expect("an address").1.to_owned();
-    let metadata = format!("{}/{domain}/v2.0/.well-known/openid-configuration", demo.origin());
-    let issuer =
-        Visitor::new(demo).get_json(&metadata).await.expect(200).json()["issuer"].as_str().expect("an issuer").to_owned();
-    let id = issuer.split('/').nth(3).expect("a tenant in the issuer").to_owned();
-    (id, domain)
-}
 
 #[tokio::test]
 async fn t_08_sources_that_disagree_are_refused_in_every_pair() {
