@@ -19,7 +19,10 @@ use vestibule::{
         TenantId,
         tenant::{Branding, Color, PrivacyProfile, Tenant, TenantDomain, TenantPolicy},
     },
-    mail::{Mail, Outbox, OutboxItem, OutboxSettings, Passcode, Sender, SmtpLimits, SmtpTransport, Transport, outbox_items},
+    mail::{
+        Mail, Outbox, OutboxItem, OutboxSettings, OutboxState, Passcode, Sender, SmtpLimits, SmtpTransport, Transport,
+        outbox_items,
+    },
     seal::KeyRing,
     secret::Secret,
     store::{
@@ -125,11 +128,12 @@ impl World {
         eventually("the queue is empty", async || self.items().await.is_empty()).await;
     }
 
-    /// Until the last attempt of `count` has failed and its reason is written.
+    /// Until the last attempt of `count` has failed and its reason is written, for another attempt or for good.
     async fn until_put_back(&self, count: u32) -> OutboxItem {
         eventually("the mail is put back", async || {
             let item = self.item().await;
-            item.attempts >= count && item.next_attempt < self.clock.now() + SignedDuration::from_secs(15)
+            let waits = item.next_attempt < self.clock.now() + SignedDuration::from_secs(15);
+            item.attempts >= count && (waits || matches!(item.state, OutboxState::Failed { .. }))
         })
         .await;
         self.item().await

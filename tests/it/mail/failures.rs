@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vestibule::{
-    mail::{FileTransport, OutboxState, RenderedMail, SendError},
+    mail::{FileTransport, RenderedMail, SendError},
     store::embedded::EmbeddedStore,
 };
 
@@ -249,20 +249,23 @@ async fn f_15_an_expired_code_is_never_sent() {
     assert!(sink.received().is_empty());
 }
 
-/// F-15: a mail whose next attempt would come too late is given up at once rather than kept.
+/// F-15: a mail whose next attempt would come too late is given up at once rather than kept, with the server's reason.
 #[tokio::test]
 async fn f_15_no_code_is_kept_for_an_attempt_after_its_end() {
     let (world, sink) = (World::new().await, Sink::start(false).await);
     sink.behave(Manner::AtRecipient("451 4.7.1 later"));
+    let batch = Batch::new(Partition::Tenant(TENANT));
+    let end = world.clock.now() + SignedDuration::from_secs(2);
+    world.store.commit(world.outbox.enqueue(batch, TENANT, &to_alice(), end, false)).await.unwrap();
     let worker = world.start(smtp(&sink, "smtp", ""));
-    world.queue(&to_alice()).await;
-    eventually("given up", async || {
-        world.clock.advance(30);
-        matches!(world.item().await.state, OutboxState::Failed { .. })
-    })
-    .await;
+    let put_back = world.until_put_back(1).await;
+    assert!(matches!(put_back.state, OutboxState::Queued { .. }) && put_back.next_attempt < end);
+    world.clock.advance(1);
+    // The third attempt would be a second or two from now.
+    let given_up = world.until_put_back(2).await;
     worker.stop().await;
-    assert!(world.item().await.attempts > 1);
+    assert!(matches!(given_up.state, OutboxState::Failed { .. }), "{given_up:?}");
+    assert_eq!(given_up.last_error.as_deref(), Some("RCPT TO: 451 4.7.1"));
 }
 
 #[tokio::test]
@@ -280,6 +283,23 @@ async fn a_queue_in_a_file_outlives_the_process_that_filled_it() {
     world.until_empty().await;
     worker.stop().await;
     assert_eq!(std::fs::read_dir(mails).unwrap().count(), 1);
+}
+
+/// A worker that could not keep up with the store's changes looks for what it missed.
+#[tokio::test]
+async fn a_mail_whose_change_was_lost_is_found() {
+    let (world, sink) = (World::new().await, Sink::start(false).await);
+    let worker = world.start(smtp(&sink, "smtp", ""));
+    world.queue(&to_alice()).await;
+    world.until_empty().await;
+    world.queue(&to_alice()).await;
+    // Nothing here waits, so the worker sees nothing of it before the feed has overflowed.
+    for _ in 0..20_000 {
+        world.list(TENANT).await;
+    }
+    world.until_empty().await;
+    worker.stop().await;
+    assert_eq!(sink.received().len(), 2);
 }
 
 /// A folder that is gone is an operator's to mend; the mail waits.
