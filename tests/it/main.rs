@@ -1,3 +1,4 @@
 //! Tests over real sockets. One target, one module a subject.
 
 mod front;
+mod mail;
