@@ -89,10 +89,8 @@ impl Attempts {
         let mut id = [0; 16];
         entropy.fill(&mut id);
         let state = State { id, started: now.as_second(), return_to };
-        let set_cookie = self.cookie.set(
-            &BASE64_URL_SAFE_NO_PAD.encode(binder.0),
-            Some(Duration::try_from(LIFE).unwrap_or_default()),
-        )?;
+        let set_cookie =
+            self.cookie.set(&BASE64_URL_SAFE_NO_PAD.encode(binder.0), Some(Duration::try_from(LIFE).unwrap_or_default()))?;
         let verifier = self.verifier(&binder, &id);
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.expose().as_bytes());
         Ok(Begun {

@@ -98,7 +98,9 @@ mod tests {
         for text in corpus {
             assert_eq!(ReturnTo::try_from(text.to_owned()), Err(NoReturn::Elsewhere), "{text}");
         }
-        for text in ["/", "/a?b=//evil.example", "/a//b", "/..//evil.example", "/@evil.example", "/%2f%2fevil.example", "/?", "/%5cx"] {
+        for text in
+            ["/", "/a?b=//evil.example", "/a//b", "/..//evil.example", "/@evil.example", "/%2f%2fevil.example", "/?", "/%5cx"]
+        {
             let place = ReturnTo::try_from(text.to_owned()).unwrap().at(origin);
             assert_eq!(Url::parse(&place).unwrap().origin().ascii_serialization(), origin, "{text}");
         }
