@@ -94,6 +94,10 @@ pub struct Grantee {
     pub(crate) email: Option<KnownEmail>,
     /// In which session.
     pub(crate) session: SessionId,
+    /// When that began here. A person's cut-off voids what began before it.
+    pub(crate) session_began: Timestamp,
+    /// When it ends by itself.
+    pub(crate) session_expires: Timestamp,
     /// When the person authenticated; neither a refresh nor our cookie's renewal moves it.
     pub(crate) auth_time: Timestamp,
     /// How.
@@ -119,6 +123,12 @@ pub struct PersonClaims {
     pub oid: UserId,
     /// The session.
     pub sid: SessionId,
+    /// When the session began at the provider, in *milliseconds* since 1970: `auth_time` may lie far before it, and a cut-off in the
+    /// same second must not void what began after it.
+    pub vb_began: i64,
+    /// When the session ends by itself, in seconds since 1970; an app's own session must not outlive it (OpenID Connect
+    /// Enterprise Extensions, `session_expiry`).
+    pub session_expiry: i64,
     /// When the person authenticated, in seconds since 1970.
     pub auth_time: i64,
     /// How, as one of [`ACR_VALUES`].
@@ -156,6 +166,8 @@ impl PersonClaims {
         Self {
             oid: grantee.user,
             sid: grantee.session,
+            vb_began: grantee.session_began.as_millisecond(),
+            session_expiry: grantee.session_expires.as_second(),
             auth_time: grantee.auth_time.as_second(),
             acr: acr(grantee.source).to_owned(),
             amr: grantee.amr.clone(),

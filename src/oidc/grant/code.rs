@@ -50,6 +50,10 @@ pub struct SignIn {
     pub user: UserId,
     /// The session. When it ends, nothing of it can be traded any more.
     pub session: SessionId,
+    /// When the session began.
+    pub session_began: Timestamp,
+    /// When it ends by itself.
+    pub session_expires: Timestamp,
     /// When the person authenticated.
     pub auth_time: Timestamp,
     /// How.
