@@ -514,3 +514,6 @@ mod code_number {
         Code::ALL.iter().find(|code| code.number() == number).copied().ok_or_else(|| D::Error::custom("no such code"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::{
     Scopes,
     discovery::Issuer,
     grant::Client,
-    jose::{Expected, PublicKeys, TokenError, TokenKind, Verified},
+    jose::{Expected, MAX_LEEWAY, PublicKeys, TokenError, TokenKind, Verified},
     keys::KeySet,
 };
 use crate::{
@@ -438,13 +438,18 @@ pub fn verify_access(
     if resource == Resource::UserInfo && !for_us { Err(TokenError::Audience) } else { Ok(verified) }
 }
 
-/// Verifies an access token of an app for the directory API.
+/// Verifies an access token of an app for the directory API; `leeway` as for [`verify_access`].
 ///
 /// # Errors
 /// The first rule that the token breaks.
-pub fn verify_app(keys: &PublicKeys, token: &str, now: Timestamp) -> Result<Verified<AppClaims>, TokenError> {
+pub fn verify_app(
+    keys: &PublicKeys,
+    token: &str,
+    now: Timestamp,
+    leeway: SignedDuration,
+) -> Result<Verified<AppClaims>, TokenError> {
     let audience = Some(keys.issuer().base());
-    let expected = Expected { kind: TokenKind::Access, audience, now, leeway: SignedDuration::ZERO, may_be_expired: false };
+    let expected = Expected { kind: TokenKind::Access, audience, now, leeway, may_be_expired: false };
     keys.verify(token, &expected)
 }
 
@@ -454,8 +459,7 @@ pub fn verify_app(keys: &PublicKeys, token: &str, now: Timestamp) -> Result<Veri
 /// # Errors
 /// The first rule that the token breaks.
 pub fn verify_hint(keys: &PublicKeys, token: &str, now: Timestamp) -> Result<Verified<IdClaims>, TokenError> {
-    let leeway = SignedDuration::ZERO;
-    keys.verify(token, &Expected { kind: TokenKind::Id, audience: None, now, leeway, may_be_expired: true })
+    keys.verify(token, &Expected { kind: TokenKind::Id, audience: None, now, leeway: MAX_LEEWAY, may_be_expired: true })
 }
 
 /// The answer of the userinfo endpoint (OpenID Connect Core section 5.3): what the access token's scopes allow.
