@@ -1,7 +1,7 @@
 //! The claims of our tokens, and the one place where tokens are minted.
 //!
 //! [`mint`] takes a [`Grantee`], which only a settled journey makes: proof, permission and terms are checked where tokens come
-//! from, not in pages. Application tokens ([`mint_app`]) take an authenticated [`Client`](super::grant::Client) instead.
+//! from, not in pages. Application tokens ([`mint_app`]) take an authenticated [`Client`] instead.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
@@ -495,3 +495,6 @@ impl<'a> UserInfo<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

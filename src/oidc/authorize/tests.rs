@@ -170,7 +170,7 @@ fn s_28_pkce_with_s256_unless_a_confidential_client_is_exempt() {
 #[test]
 fn s_12_a_nonce_is_kept_up_to_its_limit() {
     for nonce in
-        ["n".repeat(1), "n".repeat(43), "n".repeat(64), "n".repeat(384), "n".repeat(MAX_NONCE), "ñ\u{1F600}\"&=+%".into()]
+        ["n".to_owned(), "n".repeat(43), "n".repeat(64), "n".repeat(384), "n".repeat(MAX_NONCE), "ñ\u{1F600}\"&=+%".into()]
     {
         let request = authorize(&with("nonce", &nonce), &app()).unwrap();
         assert_eq!(request.nonce.as_deref(), Some(nonce.as_str()));

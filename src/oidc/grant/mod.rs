@@ -136,3 +136,6 @@ impl TokenRequest {
 pub fn check_directory_scope(scope: &str, issuer: &Issuer) -> Result<(), Code> {
     if scope == directory_scope(issuer) { Ok(()) } else { Err(Code::ScopeInvalid) }
 }
+
+#[cfg(test)]
+mod tests;
