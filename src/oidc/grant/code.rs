@@ -163,3 +163,6 @@ pub fn check_code(
     };
     if verifier_fits { Ok(()) } else { Err(GrantRefusal::Verifier) }
 }
+
+#[cfg(test)]
+mod tests;
