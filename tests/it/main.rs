@@ -1,0 +1,3 @@
+//! Tests that drive several parts together over real sockets.
+
+mod upstream;
