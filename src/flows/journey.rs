@@ -21,7 +21,7 @@ use crate::{
     },
     error::Code,
     identity::upstream::UpstreamAttempt,
-    oidc::{AuthorizeRequest, Prompts},
+    oidc::{AuthorizeRequest, authorize::Prompts},
     secret::constant_time_eq,
     store::{
         Entry, Key, StoreError,

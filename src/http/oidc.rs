@@ -219,7 +219,7 @@ pub async fn userinfo(State(_): State<Arc<Vestibule>>, Path(authority): Path<Str
         Some(token) => {
             let now = visit.vestibule.foundation.now();
             match verify_access(view.keys.public(), token, Resource::UserInfo, now, jiff::SignedDuration::ZERO) {
-                Ok(verified) => tokens::user_info(&visit.vestibule, &view, verified.claims()).await,
+                Ok(verified) => tokens::user_info(&visit.vestibule, &view, &verified).await,
                 Err(_) => Err(Code::TokenInvalid),
             }
         }

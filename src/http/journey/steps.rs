@@ -133,7 +133,7 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
         action: open.form(Action::Code),
         resend: open.form(Action::SendCode),
         email,
-        minutes: open.view.tenant.policy.passcode_minutes,
+        minutes: open.view.tenant.policy.passcode_minutes.into(),
         resent: open.journey.codes_sent > 1 && error.is_none(),
         other_ways,
         error,
@@ -148,7 +148,7 @@ fn password(open: Open, error: Option<Code>) -> Response {
     let shown = Password {
         chrome,
         action: open.form(Action::Password),
-        destination: open.app_name(),
+        app: open.app_name(),
         email,
         other_ways: other_ways(&open, IdentitySource::LocalAccount),
         error,
