@@ -20,13 +20,13 @@ use crate::{
     error::Code,
     live::{Live, SessionStanding},
     oidc::{
-        AccessClaims, AuthorizeRequest, Grantee, Scopes, Verified,
+        AccessClaims, AuthorizeRequest, Grantee, Scopes,
         grant::{
             Client, CodeExchange, CodeGrant, Grant, Limits, PresentedToken, RefreshError, RefreshFamily, TokenRequest, authenticate,
             check_code, check_directory_scope,
             code::SignIn,
         },
-        token::{KnownEmail, TokenResponse, UserInfo, mint, mint_app},
+        token::{KnownEmail, TokenResponse, mint, mint_app},
     },
     secret::Secret,
     store::{
@@ -286,16 +286,15 @@ fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -
     Some(vouched.map_or_else(|| KnownEmail::Claimed(mail.to_string()), KnownEmail::Verified))
 }
 
-/// What userinfo says about somebody, for the scopes of an access token.
+/// Whether the person of an access token may still be told about.
 ///
 /// # Errors
 /// [`Code::TokenInvalid`] when the token's session is over or its user owes something.
-pub async fn user_info(
+pub async fn check_user_info(
     vestibule: &Vestibule,
     view: &TenantView,
-    verified: &Verified<AccessClaims>,
-) -> Result<UserInfo, Code> {
-    let claims = verified.claims();
+    claims: &AccessClaims,
+) -> Result<(), Code> {
     let began = Timestamp::from_millisecond(claims.person.vb_began).map_err(|_| Code::TokenInvalid)?;
     let user: UserId = claims.person.oid;
     let app = view.apps.get(&claims.client_id).ok_or(Code::TokenInvalid)?;
@@ -305,6 +304,6 @@ pub async fn user_info(
     let keys = Loaded::keys_of_user(view.tenant.id, user, app.id);
     let entries = vestibule.foundation.store.entries(&keys).await.map_err(unavailable)?;
     let loaded = Loaded::from_entries(entries.into_iter()).map_err(unavailable)?;
-    settle(&loaded.facts_of_user(view, Some(app), began, began)).map_err(|_| Code::TokenInvalid)?;
-    Ok(UserInfo::of(verified))
+    settle(&loaded.facts_of_user(view, Some(app), began, began)).map(|_| ()).map_err(|_| Code::TokenInvalid)?;
+    Ok(())
 }

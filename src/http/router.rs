@@ -29,7 +29,7 @@ use crate::{
 #[must_use]
 pub fn router(vestibule: Arc<Vestibule>) -> Router {
     // Pages, which browsers show and which carry cookies: never framed, never posted to by other sites.
-    let pages = Router::new()
+    let pages: Router<Arc<Vestibule>> = Router::new()
         .route(routes::ROOT, get(links::root))
         .route(routes::PANEL, get(links::panel))
         .route(routes::SIGN_IN, get(links::sign_in))
