@@ -149,7 +149,8 @@ impl<S> Wire<S> {
             Waiting::Head(number) => (Wait::Head(number), limits.head),
             // Between the preface and the first request there is no reason to wait longer than for any other head.
             Waiting::Http2 if served == 0 => (Wait::Head(0), limits.head),
-            Waiting::Http2 | Waiting::Request if in_flight == 0 => (Wait::Idle(served), limits.idle),
+            // The library has taken the last answer; the client may still be taking it.
+            Waiting::Http2 | Waiting::Request if in_flight == 0 && !self.writing.is_set() => (Wait::Idle(served), limits.idle),
             // A body has its own deadline where it is read.
             Waiting::Http2 | Waiting::Request | Waiting::Body => (Wait::Nothing, Duration::ZERO),
         }

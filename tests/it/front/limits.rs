@@ -62,6 +62,36 @@ async fn d_01_a_client_that_does_not_read_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn d_01_a_client_that_reads_slowly_is_served() {
+    let server = Server::hasty().await;
+    let mut socket = server.connect().await;
+    socket.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+    let mut part = vec![0; 4 << 20];
+    for _ in 0..16 {
+        socket.read_exact(&mut part).await.expect("the next part");
+        sleep(SHORT / 4).await;
+    }
+    // The head and the body's last octets.
+    assert!(!read(&mut socket).await.0.is_empty());
+}
+
+#[tokio::test]
+async fn d_02_a_refusal_arrives_though_the_body_is_still_being_sent() {
+    let server = Server::start(|_| {}).await;
+    for head in ["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"]
+    {
+        let mut socket = server.connect().await;
+        socket.write_all(&[head.as_bytes(), &[b'x'; 100_000]].concat()).await.expect("written");
+        sleep(Duration::from_millis(50)).await;
+        socket.write_all(&[b'x'; 1000]).await.expect("the server still listens");
+        sleep(Duration::from_millis(50)).await;
+        let mut answer = Vec::new();
+        timeout(PATIENCE, socket.read_to_end(&mut answer)).await.expect("an end").expect("no reset");
+        assert!(answer.starts_with(b"HTTP/1.1 4") && answer.ends_with(b"}"), "{}", answer.escape_ascii());
+    }
+}
+
+#[tokio::test]
 async fn d_01_half_open_connections_do_not_keep_others_out() {
     let server = Server::start(|limits| limits.connections_per_address = 1000).await;
     let mut open = Vec::new();
