@@ -158,7 +158,7 @@ impl<S> Wire<S> {
 
     /// Nothing has come. Ready when nothing has come for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.wake_when_idle(cx.waker());
+        self.connection.wait_for_idle(cx.waker());
         let (wait, limit) = self.wait();
         if wait == Wait::Nothing {
             self.wait = wait;
@@ -262,7 +262,11 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
     /// Lets a write that waits fail after a while.
     fn poll_progress<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.writing.clear();
+            if self.writing.is_set() {
+                self.writing.clear();
+                // The last octet of an answer begins the time of idleness, and that is told to readers only.
+                self.connection.wake_reader();
+            }
             return written;
         }
         if !self.writing.is_set() {

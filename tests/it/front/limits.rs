@@ -54,10 +54,16 @@ async fn d_01_a_byte_now_and_then_wins_no_time() {
 
 #[tokio::test]
 async fn d_01_a_client_that_does_not_read_is_hung_up_on() {
-    let server = Server::hasty().await;
+    let server = Server::start(|limits| {
+        hasty(limits);
+        limits.drain = PATIENCE / 2;
+    })
+    .await;
     let mut socket = server.connect().await;
     socket.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
-    sleep(SHORT * 4).await;
+    assert_eq!(socket.read_u8().await.expect("the first octet"), b'H');
+    // It ends by its own limit, not by that on draining.
+    assert_eq!(server.stop().await, Drained { cut: 0 });
     assert!(read(&mut socket).await.0.len() < 64 << 20);
 }
 
