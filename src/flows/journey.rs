@@ -21,7 +21,7 @@ use crate::{
     },
     error::Code,
     identity::upstream::UpstreamAttempt,
-    oidc::{AuthorizeRequest, Prompts},
+    oidc::{AuthorizeRequest, authorize::Prompts},
     secret::constant_time_eq,
     store::{
         Entry, Key, StoreError,
@@ -159,6 +159,12 @@ impl Journey {
         self.address = Some(address);
     }
 
+    /// Proves the identity in another way than the one that comes first.
+    pub fn choose(&mut self, source: IdentitySource) {
+        self.forget_proof();
+        self.chosen = Some(source);
+    }
+
     /// Takes down what was proven. What was agreed to before was agreed to by somebody else.
     pub fn prove(&mut self, identity: VerifiedIdentity, now: Timestamp) {
         self.forget_proof();
@@ -233,8 +239,8 @@ impl Loaded {
         }
         if let (None, Some(address)) = (&journey.proof, &journey.address) {
             loaded.source = Some(match journey.chosen {
-                Some(chosen) => Some(chosen),
-                None => Self::source_for(foundation, view, address).await?,
+                Some(chosen) if ways(view, address).contains(&chosen) => Some(chosen),
+                _ => Self::source_for(foundation, view, address).await?,
             });
         }
         if let Some(user) = loaded.user.as_ref().map(|user| user.value.id) {

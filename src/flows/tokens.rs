@@ -20,7 +20,7 @@ use crate::{
     error::Code,
     live::{Live, SessionStanding},
     oidc::{
-        AuthorizeRequest, Grantee, Scopes,
+        AccessClaims, AuthorizeRequest, Grantee, Scopes,
         grant::{
             Client, CodeExchange, CodeGrant, Grant, Limits, PresentedToken, RefreshError, RefreshFamily, TokenRequest, authenticate,
             check_code, check_directory_scope,
@@ -31,7 +31,7 @@ use crate::{
     secret::Secret,
     store::{
         Batch, Partition, StoreError,
-        records::{self, SessionFamily, UsedCode, decode},
+        records::{self, SessionFamily, UsedCode},
     },
 };
 
@@ -52,6 +52,8 @@ pub fn issue_code(
     let sign_in = SignIn {
         user: session.user,
         session: session.id,
+        session_began: session.began,
+        session_expires: session.expires,
         auth_time: session.auth_time,
         source: session.source,
         amr: session.amr.clone(),
@@ -103,7 +105,7 @@ async fn trade_code(
         return Err(code_reused(vestibule, view, &grant).await);
     }
     let loaded = Loaded::from_entries(entries).map_err(unavailable)?;
-    let settled = still_settled(vestibule, view, client.app(), &loaded, &grant.sign_in, grant.issued)?;
+    let settled = still_settled(vestibule, view, client.app(), &loaded, &grant.sign_in)?;
 
     let mut batch = Batch::new(Partition::Tenant(tenant));
     let forget = grant.expires.saturating_add(REMEMBER).unwrap_or(grant.expires);
@@ -137,9 +139,9 @@ async fn code_reused(vestibule: &Vestibule, view: &TenantView, grant: &CodeGrant
         tenant: view.tenant.id,
         user: grant.sign_in.user,
         id: grant.sign_in.session,
-        began: grant.issued,
+        began: grant.sign_in.session_began,
         auth_time: grant.sign_in.auth_time,
-        expires: grant.issued.saturating_add(SignedDuration::from_hours(24)).unwrap_or(grant.expires),
+        expires: grant.sign_in.session_expires,
         source: grant.sign_in.source,
         issuer: grant.sign_in.idp.clone(),
         amr: Vec::new(),
@@ -179,7 +181,7 @@ async fn refresh(
         let entries = foundation.store.entries(&keys).await.map_err(unavailable)?;
         let loaded = Loaded::from_entries(entries.into_iter()).map_err(unavailable)?;
         // Before the rotation is stored: somebody who agrees to new terms goes on with the token they have.
-        let settled = still_settled(vestibule, view, client.app(), &loaded, sign_in, family.value.rotated)?;
+        let settled = still_settled(vestibule, view, client.app(), &loaded, sign_in)?;
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
         let tokens = mint(grantee, client.app(), &view.keys, &foundation.ring, now, &*foundation.entropy)?;
         if let Some(next) = &rotated.family {
@@ -222,17 +224,17 @@ async fn family_reused(
     stored.map_or_else(unavailable, |()| Code::GrantInvalid)
 }
 
-/// The proof that nothing is owed, at this moment; `since` is when the client last had it.
+/// The proof that nothing is owed, at this moment.
 fn still_settled(
     vestibule: &Vestibule,
     view: &TenantView,
     app: &App,
     loaded: &Loaded,
     sign_in: &SignIn,
-    since: Timestamp,
 ) -> Result<Settled, Code> {
-    let standing = vestibule.live.session(view.tenant.id, sign_in.user, sign_in.session, since);
-    let facts = loaded.facts_of_user(view, Some(app), sign_in.auth_time, since);
+    let began = sign_in.session_began;
+    let standing = vestibule.live.session(view.tenant.id, sign_in.user, sign_in.session, began);
+    let facts = loaded.facts_of_user(view, Some(app), sign_in.auth_time, began);
     match (standing, settle(&facts)) {
         (SessionStanding::Valid, Ok(settled)) => Ok(settled),
         (standing, settled) => {
@@ -261,6 +263,8 @@ fn grantee(
         name: user.display_name.clone(),
         email: known_email(view, user, sign_in.email.as_ref()),
         session: sign_in.session,
+        session_began: sign_in.session_began,
+        session_expires: sign_in.session_expires,
         auth_time: sign_in.auth_time,
         source: sign_in.source,
         amr: sign_in.amr.clone(),
@@ -282,38 +286,24 @@ fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -
     Some(vouched.map_or_else(|| KnownEmail::Claimed(mail.to_string()), KnownEmail::Verified))
 }
 
-/// What userinfo says about somebody, for the scopes of an access token.
+/// Whether the person of an access token may still be told about.
 ///
 /// # Errors
 /// [`Code::TokenInvalid`] when the token's session is over or its user owes something.
-pub async fn user_info(
+pub async fn check_user_info(
     vestibule: &Vestibule,
     view: &TenantView,
-    claims: &crate::oidc::AccessClaims,
-) -> Result<serde_json::Value, Code> {
-    let issued = Timestamp::from_second(claims.iat).map_err(|_| Code::TokenInvalid)?;
+    claims: &AccessClaims,
+) -> Result<(), Code> {
+    let began = Timestamp::from_millisecond(claims.person.vb_began).map_err(|_| Code::TokenInvalid)?;
     let user: UserId = claims.person.oid;
     let app = view.apps.get(&claims.client_id).ok_or(Code::TokenInvalid)?;
-    if vestibule.live.session(view.tenant.id, user, claims.person.sid, issued) != SessionStanding::Valid {
+    if vestibule.live.session(view.tenant.id, user, claims.person.sid, began) != SessionStanding::Valid {
         return Err(Code::TokenInvalid);
     }
     let keys = Loaded::keys_of_user(view.tenant.id, user, app.id);
     let entries = vestibule.foundation.store.entries(&keys).await.map_err(unavailable)?;
     let loaded = Loaded::from_entries(entries.into_iter()).map_err(unavailable)?;
-    settle(&loaded.facts_of_user(view, Some(app), issued, issued)).map_err(|_| Code::TokenInvalid)?;
-    let person = &claims.person;
-    let mut answer = serde_json::Map::new();
-    answer.insert("sub".into(), claims.sub.clone().into());
-    answer.insert("oid".into(), user.to_string().into());
-    answer.insert("tid".into(), claims.tid.to_string().into());
-    let told = [("name", &person.name), ("preferred_username", &person.preferred_username), ("email", &person.email)];
-    for (name, value) in told {
-        if let Some(value) = value {
-            answer.insert(name.into(), value.clone().into());
-        }
-    }
-    if let Some(verified) = person.email_verified {
-        answer.insert("email_verified".into(), verified.into());
-    }
-    Ok(answer.into())
+    settle(&loaded.facts_of_user(view, Some(app), began, began)).map(|_| ()).map_err(|_| Code::TokenInvalid)?;
+    Ok(())
 }

@@ -90,6 +90,15 @@ fn forever(media_type: &'static str, body: impl IntoResponse) -> Response {
     response
 }
 
+/// All files with an accent style, by name.
+#[cfg(test)]
+pub(super) fn files_for_looking(accent: &str) -> Vec<(String, Vec<u8>)> {
+    let accent = Color::try_from(accent.to_owned()).expect("a colour");
+    let fixed = [&*STYLE, &*SCRIPT, &*ICON].into_iter().map(|asset| (asset.name.clone(), asset.bytes.to_vec()));
+    let name = accent_path(accent).trim_start_matches("/assets/").to_owned();
+    fixed.chain([(name, accent_style(accent).into_bytes())]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,14 +57,7 @@ pub fn session(headers: &HeaderMap, tenant: TenantId, vestibule: &Vestibule) -> 
 /// # Errors
 /// [`Code::JourneyLost`] when this browser does not carry it, [`Code::JourneyExpired`] when it took too long.
 pub fn journey(headers: &HeaderMap, tenant: TenantId, id: JourneyId, vestibule: &Vestibule) -> Result<Journey, Code> {
-    let mut sealed = String::new();
-    for piece in 0..PIECES {
-        match journey_cookie(id, piece).find(headers) {
-            Found::One(value) => sealed.push_str(std::str::from_utf8(value).map_err(|_| Code::JourneyLost)?),
-            Found::None if piece > 0 => break,
-            Found::None | Found::Repeated => return Err(Code::JourneyLost),
-        }
-    }
+    let sealed = sealed(headers, id).ok_or(Code::JourneyLost)?;
     let journey = Journey::open(&sealed, &vestibule.foundation).ok_or(Code::JourneyLost)?;
     if journey.id != id || journey.tenant != tenant {
         return Err(Code::JourneyLost);
@@ -152,28 +145,47 @@ impl Cookies {
     }
 }
 
-/// The other journeys of a browser: when they started (`None`: over, or not ours), their names and their lengths.
-fn others(kept: JourneyId, headers: &HeaderMap, vestibule: &Vestibule) -> Vec<(Option<jiff::Timestamp>, String, usize)> {
-    let kept = kept.to_string();
+/// The journeys of a browser that are open with `tenant`.
+#[must_use]
+pub fn journeys(headers: &HeaderMap, tenant: TenantId, vestibule: &Vestibule) -> Vec<Journey> {
+    let ids = names(headers).into_iter().filter_map(|name| name.parse().ok());
+    ids.filter_map(|id| journey(headers, tenant, id, vestibule).ok()).collect()
+}
+
+/// The names of all journey cookies, without their pieces.
+fn names(headers: &HeaderMap) -> Vec<String> {
     let mut names: Vec<String> = with_prefix(headers, JOURNEY_PREFIX.as_bytes())
         .filter_map(|(name, _)| std::str::from_utf8(&name[JOURNEY_PREFIX.len()..]).ok())
         .map(|name| name.split('.').next().unwrap_or_default().to_owned())
-        .filter(|name| *name != kept)
         .collect();
     names.sort();
     names.dedup();
-    let now = vestibule.foundation.now();
     names
+}
+
+/// The other journeys of a browser: when they started (`None`: over, or not ours), their names and their lengths.
+fn others(kept: JourneyId, headers: &HeaderMap, vestibule: &Vestibule) -> Vec<(Option<jiff::Timestamp>, String, usize)> {
+    let (kept, now) = (kept.to_string(), vestibule.foundation.now());
+    names(headers)
         .into_iter()
+        .filter(|name| *name != kept)
         .map(|name| {
-            let sealed: String = (0..PIECES)
-                .map_while(|piece| {
-                    let id: JourneyId = name.parse().ok()?;
-                    std::str::from_utf8(journey_cookie(id, piece).find(headers).one()?).ok().map(str::to_owned)
-                })
-                .collect();
+            let sealed = name.parse().ok().and_then(|id| sealed(headers, id)).unwrap_or_default();
             let journey = Journey::open(&sealed, &vestibule.foundation).filter(|journey| !journey.is_over(now));
             (journey.map(|journey| journey.started), name, sealed.len())
         })
         .collect()
+}
+
+/// The sealed text of a journey, put together from its pieces; `None` when a piece is missing or there twice.
+fn sealed(headers: &HeaderMap, id: JourneyId) -> Option<String> {
+    let mut sealed = String::new();
+    for piece in 0..PIECES {
+        match journey_cookie(id, piece).find(headers) {
+            Found::One(value) => sealed.push_str(std::str::from_utf8(value).ok()?),
+            Found::None if piece > 0 => break,
+            Found::None | Found::Repeated => return None,
+        }
+    }
+    Some(sealed)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::FederationId,
     error::Code,
-    flows::{Vestibule, prove},
+    flows::{Vestibule, journey::Journey, prove},
     identity::upstream::Callback,
 };
 
@@ -22,23 +22,17 @@ use crate::{
 pub async fn callback(
     State(_): State<Arc<Vestibule>>,
     Path((authority, federation)): Path<(String, String)>,
+    callback: Result<Query<Callback>, QueryRejection>,
     visit: Visit,
 ) -> Response {
-    let callback = match Callback::parse(visit.query().unwrap_or_default()) {
-        Ok(callback) => callback,
-        Err(code) => return visit.refuse(code),
+    let Ok(callback) = callback else { return visit.refuse(Code::HomeAnswerInvalid) };
+    let Ok(federation) = federation.parse::<FederationId>() else { return visit.refuse(Code::PathUnknown) };
+    let belongs = |journey: &Journey| {
+        journey.attempt.as_ref().is_some_and(|attempt| attempt.federation() == federation && attempt.is_answered_by(&callback))
     };
-    // Our `state` begins with the journey that it belongs to; the rest is compared within.
-    let Some((id, _)) = callback.state().and_then(|state| state.split_once('.')) else {
-        return visit.refuse(Code::HomeAnswerInvalid);
-    };
-    let id = id.to_owned();
-    let mut open = match Open::find(visit, &authority, &id).await {
+    let mut open = match Open::find_where(visit, &authority, belongs).await {
         Ok(open) => open,
         Err(response) => return *response,
-    };
-    let Ok(federation) = federation.parse::<FederationId>() else {
-        return open.visit.refuse_in(Some(&open.view), Code::PathUnknown);
     };
     match prove::finish_home(&open.visit.vestibule, &open.view, &mut open.journey, federation, &callback).await {
         Ok(()) => open.go_on(),

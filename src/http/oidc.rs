@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use jiff::SignedDuration;
 
 use super::{
     browser,
@@ -31,7 +32,7 @@ use crate::{
         authorize::AuthorizationResponse,
         grant::TokenRequest,
         logout::{LogoutDecision, LogoutRequest},
-        token::{Resource, verify_access},
+        token::{Resource, UserInfo, verify_access},
     },
 };
 
@@ -215,27 +216,24 @@ pub async fn userinfo(State(_): State<Arc<Vestibule>>, Path(authority): Path<Str
         Ok(view) => view,
         Err(code) => return visit.problem(code),
     };
-    let answer = match bearer(&visit) {
-        Some(token) => {
-            let now = visit.vestibule.foundation.now();
-            match verify_access(view.keys.public(), token, Resource::UserInfo, now, jiff::SignedDuration::ZERO) {
-                Ok(verified) => tokens::user_info(&visit.vestibule, &view, verified.claims()).await,
-                Err(_) => Err(Code::TokenInvalid),
-            }
-        }
-        None => Err(Code::TokenInvalid),
+    let Some(token) = bearer(&visit) else { return not_with_this_token(&visit, Code::TokenInvalid, "Bearer") };
+    let now = visit.vestibule.foundation.now();
+    let Ok(verified) = verify_access(view.keys.public(), token, Resource::UserInfo, now, SignedDuration::ZERO) else {
+        return not_with_this_token(&visit, Code::TokenInvalid, "Bearer error=\"invalid_token\"");
     };
-    match answer {
-        Ok(claims) => no_store(Json(claims).into_response()),
-        Err(Code::TokenInvalid) => {
-            let mut response = no_store(visit.problem(Code::TokenInvalid));
-            // Without a token there is nothing to be wrong with it (RFC 6750 section 3.1).
-            let challenge = if bearer(&visit).is_some() { "Bearer error=\"invalid_token\"" } else { "Bearer" };
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-            response
-        }
-        Err(code) => no_store(visit.problem(code)),
+    match tokens::check_user_info(&visit.vestibule, &view, verified.claims()).await {
+        Ok(()) => no_store(Json(UserInfo::of(&verified)).into_response()),
+        Err(code) => not_with_this_token(&visit, code, "Bearer error=\"invalid_token\""),
     }
+}
+
+/// Refuses a token. Without one there is nothing to be wrong with it (RFC 6750 section 3.1).
+fn not_with_this_token(visit: &Visit, code: Code, challenge: &'static str) -> Response {
+    let mut response = no_store(visit.problem(code));
+    if code == Code::TokenInvalid {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
 }
 
 fn bearer(visit: &Visit) -> Option<&str> {

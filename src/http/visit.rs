@@ -145,6 +145,15 @@ impl Visit {
         }
     }
 
+    /// A refusal as a page, whoever asks.
+    #[must_use]
+    pub fn refuse_as_page(&self, code: Code) -> Response {
+        self.count(code);
+        let mut refusal = Refusal::new(self.chrome(None, None), code);
+        refusal.chrome.trace_id = Some(self.trace.0.clone());
+        refusal.into_response()
+    }
+
     /// Forms of our own pages are sent by people, whatever their browser says.
     fn accepts_html(&self) -> bool {
         let accept = self.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();

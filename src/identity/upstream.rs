@@ -126,6 +126,12 @@ impl UpstreamAttempt {
     pub fn federation(&self) -> FederationId {
         self.federation
     }
+
+    /// Whether a callback carries this attempt's state, so that the journey it belongs to can be found.
+    #[must_use]
+    pub fn is_answered_by(&self, callback: &Callback) -> bool {
+        callback.state.as_deref().is_some_and(|state| constant_time_eq(state.as_bytes(), self.state.as_bytes()))
+    }
 }
 
 impl std::fmt::Debug for UpstreamAttempt {
@@ -245,8 +251,7 @@ impl Upstreams {
             return Err(UpstreamError::Disabled);
         }
         let ours = attempt.federation == federation.id;
-        let state = callback.state.as_deref().unwrap_or_default();
-        if !ours || !constant_time_eq(state.as_bytes(), attempt.state.as_bytes()) {
+        if !ours || !attempt.is_answered_by(callback) {
             return Err(UpstreamError::invalid("it does not belong to the sign-in that this browser began"));
         }
         let provider = self.providers.provider(&federation.issuer).await?;

@@ -6,6 +6,7 @@
 //! * What a server writes beside its reply codes is dropped: replies quote recipients, and filters quote the text.
 
 use std::{
+    io,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -248,8 +249,11 @@ fn describe(step: &str, error: &Error) -> String {
             None => format!("{step}: {code}"),
         };
     }
-    if error.is_response() {
-        // The text of this error is what the server wrote.
+    let ended = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|source| matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset));
+    if ended || error.is_response() {
+        // The text of a response error is what the server wrote.
         return format!("{step}: the connection ended or the reply makes no sense");
     }
     format!("{step}: {error}")

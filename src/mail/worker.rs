@@ -76,8 +76,6 @@ impl OutboxSettings {
 /// How long mails that are under way may take when the server stops. What is cut off is sent again after its claim's end.
 const GRACE: Duration = Duration::from_secs(10);
 
-const TOO_LATE: &str = "its time ended before it could be sent";
-
 /// What the worker's attempts share.
 struct Worker {
     outbox: Outbox,
@@ -211,9 +209,6 @@ impl Worker {
         let Some(content) = self.outbox.open(tenant, id, sealed) else {
             return self.give_up(tenant, &found, None, "it cannot be opened with this key ring").await;
         };
-        if now >= found.value.not_after {
-            return self.give_up(tenant, &found, Some(&content), TOO_LATE).await;
-        }
         let Some(claimed) = self.claim(tenant, &found).await? else { return Ok(Some(self.now())) };
         match self.hand_over(&claimed.value, &content).await {
             Ok(()) => {
@@ -237,7 +232,7 @@ impl Worker {
         }
         let left = Duration::try_from(item.not_after.duration_since(self.now())).unwrap_or_default();
         if left.is_zero() {
-            return Err(SendError::Permanent(TOO_LATE.to_owned()));
+            return Err(SendError::Permanent("its time ended before it could be sent".to_owned()));
         }
         let sending = self.transport.send(&rendered);
         let ended = timeout(self.settings.attempt_limit.min(left), sending).await;

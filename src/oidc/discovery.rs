@@ -171,6 +171,7 @@ const CLAIMS: &[&str] = &[
     "email",
     "email_verified",
     "sid",
+    "session_expiry",
     "ver",
     "roles",
     "at_hash",

@@ -9,14 +9,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, StoreError, Version, Watch, Write};
-use crate::domain::{
-    AgreementId, AppId, Domain, EmailAddress, FederationId, SessionId, TenantId, UserId,
-    app::App,
-    audit,
-    federation::Federation,
-    tenant::Tenant,
-    terms::{Acceptance, Agreement, DocumentId, MediaType},
-    user::{Identity, User},
+use crate::{
+    domain::{
+        AgreementId, AppId, Domain, EmailAddress, FederationId, SessionId, TenantId, UserId,
+        app::App,
+        audit,
+        federation::Federation,
+        tenant::Tenant,
+        terms::{Acceptance, Agreement, DocumentId, MediaType},
+        user::{Identity, User},
+    },
+    oidc::{
+        TenantKey,
+        grant::{GrantId, RefreshFamily},
+    },
 };
 
 /// The kinds of records. A number never changes its meaning.

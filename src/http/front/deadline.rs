@@ -17,7 +17,7 @@ pub(super) struct Deadline {
 impl Deadline {
     pub(super) fn set(&mut self, at: Instant) {
         self.at = Some(at);
-        if let Some(timer) = self.timer.as_mut().filter(|timer| timer.deadline() > at || timer.is_elapsed()) {
+        if let Some(timer) = self.timer.as_mut().filter(|timer| timer.deadline() > at) {
             timer.as_mut().reset(at);
         }
     }

@@ -41,7 +41,7 @@ pub(super) struct Connection {
     refusal: OnceLock<Refusal>,
     in_flight: AtomicUsize,
     served: AtomicU64,
-    idle: AtomicWaker,
+    reader: AtomicWaker,
     expired: Notify,
 }
 
@@ -53,7 +53,7 @@ impl Connection {
             refusal: OnceLock::new(),
             in_flight: AtomicUsize::new(0),
             served: AtomicU64::new(0),
-            idle: AtomicWaker::new(),
+            reader: AtomicWaker::new(),
             expired: Notify::new(),
         })
     }
@@ -82,9 +82,14 @@ impl Connection {
         (self.in_flight.load(Ordering::Acquire), self.served.load(Ordering::Acquire))
     }
 
-    /// Wakes this reader when the last open request is answered.
-    pub(super) fn wake_when_idle(&self, waker: &Waker) {
-        self.idle.register(waker);
+    /// Remembers whom to wake when the connection may have become idle.
+    pub(super) fn wait_for_idle(&self, reader: &Waker) {
+        self.reader.register(reader);
+    }
+
+    /// Has the reader look again at what it waits for.
+    pub(super) fn wake_reader(&self) {
+        self.reader.wake();
     }
 
     /// The connection has been idle for too long; see [`expired`](Self::expired).
@@ -112,7 +117,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.wake();
+            self.0.wake_reader();
         }
     }
 }

@@ -149,7 +149,8 @@ impl<S> Wire<S> {
             Waiting::Head(number) => (Wait::Head(number), limits.head),
             // Between the preface and the first request there is no reason to wait longer than for any other head.
             Waiting::Http2 if served == 0 => (Wait::Head(0), limits.head),
-            Waiting::Http2 | Waiting::Request if in_flight == 0 => (Wait::Idle(served), limits.idle),
+            // The library has taken the last answer; the client may still be taking it.
+            Waiting::Http2 | Waiting::Request if in_flight == 0 && !self.writing.is_set() => (Wait::Idle(served), limits.idle),
             // A body has its own deadline where it is read.
             Waiting::Http2 | Waiting::Request | Waiting::Body => (Wait::Nothing, Duration::ZERO),
         }
@@ -157,7 +158,7 @@ impl<S> Wire<S> {
 
     /// Nothing has come. Ready when nothing has come for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.wake_when_idle(cx.waker());
+        self.connection.wait_for_idle(cx.waker());
         let (wait, limit) = self.wait();
         if wait == Wait::Nothing {
             self.wait = wait;
@@ -261,7 +262,11 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
     /// Lets a write that waits fail after a while.
     fn poll_progress<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.writing.clear();
+            if self.writing.is_set() {
+                self.writing.clear();
+                // The last octet of an answer begins the time of idleness, and that is told to readers only.
+                self.connection.wake_reader();
+            }
             return written;
         }
         if !self.writing.is_set() {

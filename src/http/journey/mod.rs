@@ -16,7 +16,8 @@ use axum::{
 use http::HeaderMap;
 
 pub use forms::post;
-pub use land::answer_client;
+pub(super) use land::answer_client;
+pub(super) use steps::{refused_at_home, rendered, silent_refusal};
 
 use super::{
     browser::{self, Cookies},
@@ -25,7 +26,7 @@ use super::{
     visit::{Visit, see_other},
 };
 use crate::{
-    domain::link::Sources,
+    domain::{link::Sources, tenant::IdentitySource},
     error::Code,
     flows::{
         Vestibule,
@@ -50,7 +51,12 @@ pub(super) struct Open {
 /// `GET` of a journey: the page that is owed.
 pub async fn show(State(_): State<Arc<Vestibule>>, Path((authority, id)): Path<(String, String)>, visit: Visit) -> Response {
     match Open::find(visit, &authority, &id).await {
-        Ok(open) => steps::show(open, None).await,
+        Ok(mut open) => {
+            if open.visit.query() == Some("with=code") {
+                open.journey.choose(IdentitySource::OneTimePasscode);
+            }
+            steps::show(open, None).await
+        }
         Err(response) => *response,
     }
 }
@@ -78,6 +84,20 @@ impl Open {
                 Err(Box::new(cookies.onto(lost(&visit, &view, code))))
             }
         }
+    }
+
+    /// The journey of this browser with a tenant that `belongs`.
+    pub(super) async fn find_where(
+        visit: Visit,
+        authority: &str,
+        belongs: impl Fn(&Journey) -> bool,
+    ) -> Result<Self, Box<Response>> {
+        let sources = Sources { path: Some(authority), ..Sources::default() };
+        let view = visit.vestibule.directory.context(sources).await.map_err(|code| Box::new(visit.refuse(code)))?;
+        let mut journeys = browser::journeys(&visit.headers, view.tenant.id, &visit.vestibule).into_iter();
+        let journey = journeys.find(|journey| belongs(journey)).ok_or_else(|| Box::new(lost(&visit, &view, Code::JourneyLost)))?;
+        let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
+        Ok(Self::begin(visit, view, journey, session))
     }
 
     pub(super) fn vestibule(&self) -> &Vestibule {

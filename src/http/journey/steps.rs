@@ -133,7 +133,7 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
         action: open.form(Action::Code),
         resend: open.form(Action::SendCode),
         email,
-        minutes: open.view.tenant.policy.passcode_minutes,
+        minutes: open.view.tenant.policy.passcode_minutes.into(),
         resent: open.journey.codes_sent > 1 && error.is_none(),
         other_ways,
         error,
@@ -148,7 +148,7 @@ fn password(open: Open, error: Option<Code>) -> Response {
     let shown = Password {
         chrome,
         action: open.form(Action::Password),
-        destination: open.app_name(),
+        app: open.app_name(),
         email,
         other_ways: other_ways(&open, IdentitySource::LocalAccount),
         error,
@@ -167,7 +167,8 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     if let (true, Some(address)) = (home, &open.journey.address) {
         // Who cannot come in through the home organisation may prove the mailbox, where the tenant offers it.
         let offers_code = ways(&open.view, address).contains(&IdentitySource::OneTimePasscode);
-        refusal.go_on = offers_code.then(|| Path::Journey(open.view.tenant.id, open.journey.id).to_string() + "?with=code").map(Into::into);
+        let with_code = format!("{}?with=code", Path::Journey(open.view.tenant.id, open.journey.id));
+        refusal.go_on = offers_code.then(|| with_code.into());
     }
     if code == Code::AppNotAssigned {
         refusal.apps = Some(Path::Panel(open.view.tenant.id).to_string().into());
@@ -176,6 +177,12 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
         Ok(()) => open.cookies.onto(open.visit.refuse_with(refusal)),
         Err(code) => open.visit.refuse_in(Some(&open.view), code),
     }
+}
+
+/// The home organisation did not bring a proof: say why, and offer the other ways.
+pub(in crate::http) fn refused_at_home(mut open: Open, code: Code) -> Response {
+    open.journey.attempt = None;
+    refuse(open, &Loaded::default(), code)
 }
 
 fn review(open: Open, loaded: &Loaded, demands: &Demands) -> Response {

@@ -58,7 +58,7 @@ static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     let mut cleaner = ammonia::Builder::empty();
     cleaner
         .tags(HashSet::from(tags))
-        .rm_tags(["img"])
+        .generic_attributes(HashSet::new())
         .tag_attributes([("a", HashSet::from(["href"])), ("ol", HashSet::from(["start"]))].into())
         .url_schemes(HashSet::from(["https", "mailto"]))
         .url_relative(ammonia::UrlRelative::Deny)
@@ -107,7 +107,7 @@ pub fn plain_text(source: &str) -> Rendered {
     let source = source.replace("\r\n", "\n");
     let mut rendered = String::new();
     for paragraph in source.split("\n\n").map(str::trim_end).filter(|paragraph| !paragraph.trim().is_empty()) {
-        let escaped = ammonia::clean_text(paragraph.trim_start_matches('\n')).replace("&#10;", "\n");
+        let escaped = paragraph.trim_start_matches('\n').replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         rendered.push_str("<p>");
         rendered.push_str(&escaped.replace('\n', "<br>"));
         rendered.push_str("</p>\n");

@@ -10,6 +10,8 @@ pub mod markdown;
 mod moving;
 mod panel;
 mod refusal;
+#[cfg(test)]
+mod samples;
 mod sign_in;
 #[cfg(test)]
 mod tests;

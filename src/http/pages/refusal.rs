@@ -47,6 +47,16 @@ impl Refusal {
         }
     }
 
+    /// Whether another account is the likeliest way on: what was refused is this one, and it can be switched.
+    fn switching_is_next(&self) -> bool {
+        let about_account = matches!(self.code.number() / 1000, 2 | 3);
+        about_account && self.chrome.account.as_ref().is_some_and(|account| account.switch.is_some())
+    }
+
+    fn starting_again_is_next(&self) -> bool {
+        self.go_on.is_none() && self.organisation_form.is_none() && !self.switching_is_next()
+    }
+
     fn has_details(&self) -> bool {
         self.expected_organisation.is_some() || self.invited_as.is_some()
     }

@@ -54,11 +54,47 @@ async fn d_01_a_byte_now_and_then_wins_no_time() {
 
 #[tokio::test]
 async fn d_01_a_client_that_does_not_read_is_hung_up_on() {
+    let server = Server::start(|limits| {
+        hasty(limits);
+        limits.drain = PATIENCE / 2;
+    })
+    .await;
+    let mut socket = server.connect().await;
+    socket.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+    assert_eq!(socket.read_u8().await.expect("the first octet"), b'H');
+    // It ends by its own limit, not by that on draining.
+    assert_eq!(server.stop().await, Drained { cut: 0 });
+    assert!(read(&mut socket).await.0.len() < 64 << 20);
+}
+
+#[tokio::test]
+async fn d_01_a_client_that_reads_slowly_is_served() {
     let server = Server::hasty().await;
     let mut socket = server.connect().await;
     socket.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
-    sleep(SHORT * 4).await;
-    assert!(read(&mut socket).await.0.len() < 64 << 20);
+    let mut part = vec![0; 4 << 20];
+    for _ in 0..16 {
+        socket.read_exact(&mut part).await.expect("the next part");
+        sleep(SHORT / 4).await;
+    }
+    // The head and the body's last octets.
+    assert!(!read(&mut socket).await.0.is_empty());
+}
+
+#[tokio::test]
+async fn d_02_a_refusal_arrives_though_the_body_is_still_being_sent() {
+    let server = Server::start(|_| {}).await;
+    for head in ["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"]
+    {
+        let mut socket = server.connect().await;
+        socket.write_all(&[head.as_bytes(), &[b'x'; 100_000]].concat()).await.expect("written");
+        sleep(Duration::from_millis(50)).await;
+        socket.write_all(&[b'x'; 1000]).await.expect("the server still listens");
+        sleep(Duration::from_millis(50)).await;
+        let mut answer = Vec::new();
+        timeout(PATIENCE, socket.read_to_end(&mut answer)).await.expect("an end").expect("no reset");
+        assert!(answer.starts_with(b"HTTP/1.1 4") && answer.ends_with(b"}"), "{}", answer.escape_ascii());
+    }
 }
 
 #[tokio::test]
