@@ -7,6 +7,7 @@ mod support;
 mod agreement;
 mod authorize;
 mod checklist;
+mod crash;
 mod discovery;
 mod forms;
 mod front;

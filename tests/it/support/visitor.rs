@@ -88,7 +88,14 @@ pub(crate) struct Visitor {
     provider: Vec<String>,
     /// The page that is shown.
     here: Option<Url>,
+    /// The last form that was sent.
+    pub(crate) last_post: Option<Action>,
+    /// Whether a server that is gone is expected; its answer is then [`GONE`].
+    pub(crate) may_crash: bool,
 }
+
+/// What stands for the answer of a server that died over a request.
+pub(crate) const GONE: u16 = 599;
 
 impl Visitor {
     /// A profile that has never been anywhere.
@@ -105,7 +112,7 @@ impl Visitor {
             .dns_resolver(Arc::new(Loopback))
             .build()
             .expect("a client");
-        Self { http, jar: Jar::default(), provider, here: None }
+        Self { http, jar: Jar::default(), provider, here: None, last_post: None, may_crash: false }
     }
 
     /// Types an address into the browser.
@@ -129,6 +136,9 @@ impl Visitor {
 
     /// Sends what pressing something sends.
     pub(crate) async fn act(&mut self, action: Action) -> Answer {
+        if let Action::Post(..) = action {
+            self.last_post = Some(action.clone());
+        }
         match action {
             Action::Get(url) => self.navigate(Method::GET, &url, None).await,
             Action::Post(url, fields) => self.navigate(Method::POST, &url, Some(&fields)).await,
@@ -198,9 +208,21 @@ impl Visitor {
 
     /// The same without keeping cookies, for requests side by side.
     pub(crate) async fn receive(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap_or_else(|error| panic!("{error:?}"));
-        let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
-        let body = response.bytes().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let request = request.build().unwrap_or_else(|error| panic!("{error:?}"));
+        let url = request.url().clone();
+        let received = async {
+            let response = self.http.execute(request).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, response.bytes().await?))
+        };
+        let (status, headers, body) = match received.await {
+            Ok(received) => received,
+            Err(_) if self.may_crash => {
+                let status = StatusCode::from_u16(GONE).expect("a status");
+                return Answer { url, status, headers: HeaderMap::new(), body: String::new() };
+            }
+            Err(error) => panic!("{url}: {error:?}"),
+        };
         let body = String::from_utf8_lossy(&body).into_owned();
         rules::check_cookies(&url, &headers);
         rules::check_location(&url, &headers);
