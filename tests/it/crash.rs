@@ -1,7 +1,7 @@
 //! The process dies at a named point of a first sign-in, starts again over the same data, and nothing that was acknowledged
 //! is lost (I2) and nothing counts twice (I1).
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use vestibule::{config::Config, crash::POINTS, domain::audit::Activity, server, store::records};
 
@@ -9,15 +9,9 @@ use crate::support::{
     client::{Client, Request},
     count,
     journey::Guest,
-    process::{DataFolder, Demo, SignsInWith, data_folder},
+    process::{DataFolder, Demo, SignsInWith, data_folder, spare_address},
     visitor::GONE,
 };
-
-/// An address that is free now, since a restarted server has to have the one it had.
-fn spare_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
 
 /// What a person has seen before the crash.
 #[derive(Debug)]
@@ -45,7 +39,7 @@ async fn until_the_crash(guest: &mut Guest<'_>, client: &Client, request: &Reque
 
 /// Kills at `point`, restarts, and lets the same browser go on.
 async fn dies_at(point: &str, signs_in_with: SignsInWith) {
-    let (data, address) = (data_folder(), spare_address());
+    let (data, address) = (data_folder(), spare_address().to_string());
     let demo = Demo::start_on(&address, data.clone(), &[("VESTIBULE_CRASH_AT", point)]);
     let person = demo.person(signs_in_with);
     let client = Client::of(&demo).await.may_crash();
@@ -143,7 +137,7 @@ async fn f_03_a_guest_of_a_home_organisation_loses_nothing_at_any_point() {
 /// F-20, F-21: asked to stop, the server ends by itself; started again, the guest is still signed in.
 #[tokio::test]
 async fn f_20_f_21_sessions_survive_a_restart() {
-    let (data, address) = (data_folder(), spare_address());
+    let (data, address) = (data_folder(), spare_address().to_string());
     let demo = Demo::start_on(&address, data.clone(), &[]);
     let guest = Guest::signed_in(&demo).await;
     let browser = guest.browser.clone();
@@ -160,7 +154,7 @@ async fn f_20_f_21_sessions_survive_a_restart() {
 /// G-07: a refresh token that was rotated away stays dead when the server was killed in between.
 #[tokio::test]
 async fn g_07_a_rotated_refresh_token_stays_dead_after_a_kill() {
-    let (data, address) = (data_folder(), spare_address());
+    let (data, address) = (data_folder(), spare_address().to_string());
     let demo = Demo::start_on(&address, data.clone(), &[]);
     let client = Client::of(&demo).await;
     let mut guest = Guest::signed_in(&demo).await;

@@ -12,6 +12,7 @@ mod discovery;
 mod forms;
 mod front;
 mod harness;
+mod hosts;
 mod mail;
 mod main_path;
 mod oidc_client;

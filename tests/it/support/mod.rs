@@ -13,6 +13,7 @@ pub(crate) mod process;
 pub(crate) mod rules;
 pub(crate) mod site;
 pub(crate) mod visitor;
+pub(crate) mod world;
 
 use vestibule::clock::{Entropy, SystemEntropy};
 

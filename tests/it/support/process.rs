@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 /// How long the program may take to be ready. A debug build on a busy machine generates several RSA keys first.
-const READY_WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(90);
 
 /// A child process with its log in a file. Killed when dropped.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; returns it and the first line of its standard output that `wanted` accepts.
-    pub(crate) fn start(mut command: Command, wanted: impl Fn(&str) -> bool) -> (Self, String) {
+    /// Starts `command`; its standard output arrives line by line.
+    pub(crate) fn spawn(mut command: Command) -> (Self, mpsc::Receiver<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = File::create(folder.path().join("log")).expect("a log file");
         // A group of its own, so that everything it starts ends with it.
@@ -40,13 +41,19 @@ impl Process {
                 let _ = sender.send(line);
             }
         });
-        let process = Self { child: Mutex::new(child), folder };
+        (Self { child: Mutex::new(child), folder }, lines)
+    }
+
+    /// Starts `command`; returns it and the first line of its standard output that `wanted` accepts.
+    pub(crate) fn start(command: Command, wanted: impl Fn(&str) -> bool) -> (Self, String) {
+        let name = format!("{command:?}");
+        let (process, lines) = Self::spawn(command);
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) if wanted(&line) => return (process, line),
                 Ok(_) => {}
-                Err(_) => panic!("{command:?} did not become ready; its log:\n{}", process.log()),
+                Err(_) => panic!("{name} did not become ready; its log:\n{}", process.log()),
             }
         }
     }
@@ -258,6 +265,12 @@ impl Drop for Demo {
             assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
         }
     }
+}
+
+/// An address that is free now, for a server that has to know its own before it starts.
+pub(crate) fn spare_address() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address")
 }
 
 /// `path` as an argument.
