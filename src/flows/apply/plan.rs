@@ -235,8 +235,12 @@ impl TenantPlan {
     async fn federations(&mut self, foundation: &Foundation, specs: &[FederationSpec]) -> Result<(), ApplyError> {
         let stored = foundation.store.list(&records::federations(self.tenant)).await?;
         for spec in specs {
-            let known = stored.iter().find(|federation| federation.value.issuer == spec.issuer);
-            let id = known.map_or_else(|| FederationId::random(&*foundation.entropy), |federation| federation.value.id);
+            let known = stored.iter().find(|federation| match spec.id {
+                Some(id) => federation.value.id == id,
+                None => federation.value.issuer == spec.issuer,
+            });
+            let id = spec.id.or(known.map(|federation| federation.value.id));
+            let id = id.unwrap_or_else(|| FederationId::random(&*foundation.entropy));
             let same_secret = known.filter(|known| {
                 let secret = known.value.open_secret(self.tenant, &foundation.ring);
                 secret.is_some_and(|secret| secret.expose() == spec.client_secret)

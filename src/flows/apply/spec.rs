@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, LanguageTag, TenantId, UserId, WebUrl,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
         app::{PkcePolicy, RedirectUri, SigningAlg},
         tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
         terms::{DocumentId, MediaType, UserScope},
@@ -141,10 +141,12 @@ fn es256() -> SigningAlg {
     SigningAlg::ES256
 }
 
-/// A home organisation; found by its issuer.
+/// A home organisation; found by its id, else by its issuer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederationSpec {
+    /// Its id, which is part of the redirect URI to register there: `<public URL>/<tenant id>/federation/<id>/callback`.
+    pub id: Option<FederationId>,
     /// Its name.
     pub display_name: String,
     /// Its issuer, exactly.
