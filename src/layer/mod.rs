@@ -45,6 +45,8 @@ mod return_to;
 mod routes;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use answer::Refusal;
 #[cfg(feature = "axum")]
