@@ -1,6 +1,8 @@
 //! The layer as an app sees it, in front of a plain service.
 
 mod provider;
+#[cfg(all(feature = "remote", feature = "axum"))]
+mod remote;
 mod routes;
 mod tokens;
 mod tower_rules;

@@ -66,7 +66,11 @@ pub(super) fn at(second: i64) -> Timestamp {
 
 impl TestProvider {
     pub(super) fn new() -> Self {
-        let issuer = Issuer::new(&"https://vestibule.example".parse().unwrap(), TENANT);
+        Self::at("https://vestibule.example")
+    }
+
+    pub(super) fn at(base: &str) -> Self {
+        let issuer = Issuer::new(&base.parse().unwrap(), TENANT);
         let (entropy, clock) = (SeededEntropy::new(1), ManualClock::new(at(1_000_000)));
         let ring = Arc::new(KeyRing::derived(b"client secret", "app-session"));
         let key = TenantKey::generate(TENANT, SigningAlg::ES256, &ring, &entropy, clock.now(), at(0)).unwrap();
