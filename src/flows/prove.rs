@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{
-    Vestibule,
-    directory::{TenantView, unavailable},
-    journey::Journey,
-};
+
+
+use super::{Vestibule, directory::{TenantView, unavailable}, journey::Journey};
 use crate::{
     domain::{
         EmailAddress, FederationId, WebUrl,
@@ -136,7 +134,12 @@ async fn holder(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress
 ///
 /// # Errors
 /// When it is wrong, too old, or has been tried too often.
-pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, typed: &Secret) -> Result<(), Code> {
+pub async fn verify_code(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    typed: &Secret,
+) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     let email = vestibule.passcodes.verify(&view.tenant, &journey.id.0, &address, typed).await?;
     let now = vestibule.foundation.now();
@@ -179,3 +182,4 @@ pub async fn verify_password(
     journey.prove(identity, now);
     Ok(())
 }
+

@@ -4,12 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Vestibule, audited,
-    directory::{TenantView, unavailable},
-    journey::{Journey, Loaded},
-    session::Session,
-};
+use super::{Vestibule, audited, directory::{TenantView, unavailable}, journey::{Journey, Loaded}, session::Session};
 use crate::{
     crash,
     domain::{
@@ -21,10 +16,7 @@ use crate::{
         user::{ExternalUserState, User, UserType},
     },
     error::Code,
-    store::{
-        Batch, Partition, StoreError,
-        records::{self, UserRef},
-    },
+    store::{Batch, Partition, StoreError, records::{self, UserRef}},
 };
 
 /// What has to be done before the guest can go on.
@@ -144,9 +136,11 @@ fn after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, Option
     };
     let activity = match &after.external {
         _ if after == *user => None,
-        Some(ExternalUserState::Accepted { identity, source, .. }) if user.is_pending() => {
-            Some(Activity::Redeemed { user: user.id, source: source.label().to_owned(), issuer: identity.issuer.clone() })
-        }
+        Some(ExternalUserState::Accepted { identity, source, .. }) if user.is_pending() => Some(Activity::Redeemed {
+            user: user.id,
+            source: source.label().to_owned(),
+            issuer: identity.issuer.clone(),
+        }),
         _ => Some(Activity::PermissionsAccepted { user: user.id }),
     };
     Ok((after, activity))

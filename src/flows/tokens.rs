@@ -8,12 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Vestibule, audited,
-    directory::{TenantView, unavailable},
-    journey::Loaded,
-    session::{self, Session},
-};
+use super::{Vestibule, audited, directory::{TenantView, unavailable}, journey::Loaded, session::{self, Session}};
 use crate::{
     domain::{
         TenantId, UserId, VerifiedEmail,
@@ -27,8 +22,9 @@ use crate::{
     oidc::{
         AccessClaims, AuthorizeRequest, Grantee, Scopes,
         grant::{
-            Client, CodeExchange, CodeGrant, Grant, Limits, PresentedToken, RefreshError, RefreshFamily, TokenRequest,
-            authenticate, check_code, check_directory_scope, code::SignIn,
+            Client, CodeExchange, CodeGrant, Grant, Limits, PresentedToken, RefreshError, RefreshFamily, TokenRequest, authenticate,
+            check_code, check_directory_scope,
+            code::SignIn,
         },
         token::{KnownEmail, TokenResponse, mint, mint_app},
     },
@@ -119,11 +115,9 @@ async fn trade_code(
         let limits = Limits::of(grant.sign_in.source);
         let (family, token) = RefreshFamily::begin(&grant, limits, &foundation.ring, now, &*foundation.entropy);
         let of_session = records::session_family(tenant, grant.sign_in.session, family.id);
-        batch = batch.put_until(&of_session, &SessionFamily { family: family.id }, Some(family.expires)).put_until(
-            &records::refresh_family(tenant, family.id),
-            &family,
-            Some(family.expires),
-        );
+        batch = batch
+            .put_until(&of_session, &SessionFamily { family: family.id }, Some(family.expires))
+            .put_until(&records::refresh_family(tenant, family.id), &family, Some(family.expires));
         refresh_token = Some(token);
     }
     let grantee = grantee(view, client.app(), &settled, &loaded, &grant.sign_in, grant.scopes, grant.nonce.clone())?;
@@ -191,8 +185,9 @@ async fn refresh(
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
         let tokens = mint(grantee, client.app(), &view.keys, &foundation.ring, now, &*foundation.entropy)?;
         if let Some(next) = &rotated.family {
-            let batch =
-                Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&family)).put_until(&key, next, Some(next.expires));
+            let batch = Batch::new(Partition::Tenant(tenant))
+                .unchanged(&key, Some(&family))
+                .put_until(&key, next, Some(next.expires));
             match foundation.store.commit(batch).await {
                 Ok(()) => {}
                 Err(StoreError::Conflict) => continue,
@@ -219,8 +214,7 @@ async fn family_reused(
             let batch = Batch::new(Partition::Tenant(tenant));
             // Whatever it became meanwhile, it is revoked; when it is gone, there is nothing left to revoke.
             let Some(current) = foundation.store.get(key).await? else { return Ok((batch, ())) };
-            let ended =
-                if current.version == read.version { revoked.clone() } else { current.value.clone().revoke(foundation.now()) };
+            let ended = if current.version == read.version { revoked.clone() } else { current.value.clone().revoke(foundation.now()) };
             let batch = batch.unchanged(key, Some(&current)).put_until(key, &ended, Some(ended.expires));
             let head = foundation.audit_head(tenant).await?;
             let activity = Activity::ReuseDetected { user, app };
@@ -296,7 +290,11 @@ fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -
 ///
 /// # Errors
 /// [`Code::TokenInvalid`] when the token's session is over or its user owes something.
-pub async fn check_user_info(vestibule: &Vestibule, view: &TenantView, claims: &AccessClaims) -> Result<(), Code> {
+pub async fn check_user_info(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    claims: &AccessClaims,
+) -> Result<(), Code> {
     let began = Timestamp::from_millisecond(claims.person.vb_began).map_err(|_| Code::TokenInvalid)?;
     let user: UserId = claims.person.oid;
     let app = view.apps.get(&claims.client_id).ok_or(Code::TokenInvalid)?;

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
@@ -18,7 +18,13 @@ use super::{
     urls::routes,
     visit::{TraceId, Visit},
 };
-use crate::{clock::random_uuid, error::Code, flows::Vestibule, store::records};
+use crate::{
+    clock::random_uuid,
+    domain::WebUrl,
+    error::Code,
+    flows::Vestibule,
+    store::records,
+};
 
 /// All routes of the provider.
 #[must_use]
@@ -105,21 +111,21 @@ async fn right_host(State(vestibule): State<Arc<Vestibule>>, request: Request, n
 ///
 /// Our pages send no referrer, so some browsers send `Origin: null` from them: where `Sec-Fetch-Site` speaks, it counts.
 async fn same_site_only(State(vestibule): State<Arc<Vestibule>>, request: Request, next: Next) -> Response {
-    if request.method() != http::Method::POST {
-        return next.run(request).await;
-    }
-    let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    let own = match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin == vestibule.public_url().origin(),
-        // No browser: whoever it is has no cookie that it did not take itself, and needs the form's token anyway.
-        (None, None) => true,
-    };
-    if own {
+    if request.method() != http::Method::POST || is_from_our_pages(request.headers(), vestibule.public_url()) {
         return next.run(request).await;
     }
     let (parts, _) = request.into_parts();
     Visit::of(&parts, &vestibule).refuse(Code::CrossSite)
+}
+
+fn is_from_our_pages(headers: &HeaderMap, ours: &WebUrl) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin == ours.origin(),
+        // No browser: whoever it is has no cookie that it did not take itself, and needs the form's token anyway.
+        (None, None) => true,
+    }
 }
 
 /// Pages are never shown inside other pages (checklist S-64).

@@ -26,15 +26,16 @@ use crate::{
         user::{Identity, VerifiedIdentity},
     },
     error::Code,
-    outbound::{Authorization, Client, OutboundError},
+    outbound::{Client, OutboundError},
     secret::{Secret, constant_time_eq},
 };
 
 mod provider;
 mod token;
+mod userinfo;
 
 use provider::{Provider, Providers};
-use token::{Profile, TokenFault, shown};
+use token::{TokenFault, shown};
 
 /// A cause, for the log.
 type Cause = Arc<dyn Error + Send + Sync>;
@@ -264,7 +265,7 @@ impl Upstreams {
         let (provider, statement) = self.verify(federation, provider, id_token, access_token, attempt).await?;
         let mut profile = statement.profile;
         if profile.email.is_none() {
-            profile = self.complete(profile, &provider, access_token, &statement.subject).await?;
+            profile = userinfo::complete(profile, &self.http, &provider, access_token, &statement.subject).await?;
         }
         let address = profile.email.as_deref().and_then(|text| text.parse::<EmailAddress>().ok());
         let email = address.and_then(|address| VerifiedEmail::vouched_for(address, profile.email_verified, &federation.domains));
@@ -327,51 +328,6 @@ impl Upstreams {
             }
         }
     }
-
-    /// Asks the userinfo endpoint for what the ID token left out: by default, providers put the claims of `profile` and
-    /// `email` there (OpenID Connect Core 5.4).
-    async fn complete(
-        &self,
-        stated: Profile,
-        provider: &Provider,
-        access_token: &AccessToken,
-        subject: &str,
-    ) -> Result<Profile, UpstreamError> {
-        let Some(endpoint) = &provider.userinfo_endpoint else { return Ok(stated) };
-        let token = Secret::new(access_token.secret().as_str());
-        let found: UserInfo = self.http.get_json(endpoint, Authorization::Bearer(&token)).await?;
-        if found.sub != subject {
-            return Err(UpstreamError::invalid("its userinfo is about somebody else"));
-        }
-        let name = stated.name.or(found.name.and_then(|name| shown(&name, 256)));
-        Ok(Profile { email: found.email, email_verified: found.email_verified.is_true(), name })
-    }
-}
-
-/// The members of a userinfo response that matter here.
-#[derive(Deserialize)]
-struct UserInfo {
-    sub: String,
-    email: Option<String>,
-    #[serde(default)]
-    email_verified: Flag,
-    name: Option<String>,
-}
-
-/// A truth value. Some providers write it as a text.
-#[derive(Default, Deserialize)]
-#[serde(untagged)]
-enum Flag {
-    #[default]
-    Absent,
-    Truth(bool),
-    Text(String),
-}
-
-impl Flag {
-    fn is_true(&self) -> bool {
-        matches!(self, Self::Truth(true)) || matches!(self, Self::Text(text) if text == "true")
-    }
 }
 
 /// The code of a callback, once it is clear that it comes from `provider` and is no error.
@@ -420,16 +376,5 @@ mod tests {
         assert_eq!(postcard::from_bytes::<UpstreamAttempt>(&bytes).unwrap(), attempt);
         let callback = Callback { code: Some("code-value".into()), state: Some("state-value".into()), ..Callback::default() };
         assert!(!format!("{attempt:?} {callback:?}").contains("-value"));
-    }
-
-    #[test]
-    fn truth_may_be_written_as_text_but_only_truth_is_true() {
-        for (text, expected) in
-            [("true", true), ("false", false), ("\"true\"", true), ("\"false\"", false), ("\"TRUE\"", false), ("\"1\"", false)]
-        {
-            assert_eq!(serde_json::from_str::<Flag>(text).unwrap().is_true(), expected, "{text}");
-        }
-        assert!(serde_json::from_str::<Flag>("1").is_err());
-        assert!(!Flag::default().is_true());
     }
 }

@@ -171,7 +171,7 @@ mod tests {
         let browser = browser(&first);
         let tabs: Vec<_> =
             (1..50).map(|tab| attempts.begin(&browser, place(&format!("/{tab}")), at(1_000), &entropy).unwrap()).collect();
-        for (tab, begun) in std::iter::once(&first).chain(&tabs).enumerate().rev() {
+        for (tab, begun) in std::iter::once(&first).chain(&tabs).enumerate().collect::<Vec<_>>().into_iter().rev() {
             assert_eq!(begun.set_cookie, first.set_cookie);
             let returned = attempts.resume(&browser, &begun.state, at(1_600)).unwrap();
             assert_eq!(returned.return_to, place(&format!("/{tab}")));

@@ -41,16 +41,22 @@ mod extract;
 mod guard;
 mod guest;
 pub(crate) mod provider;
+#[cfg(feature = "remote")]
+mod remote;
 mod return_to;
 mod routes;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use answer::Refusal;
 #[cfg(feature = "axum")]
 pub use extract::GuestMissing;
 pub use guest::Guest;
 pub use provider::{Provider, SignInEndpoints};
+#[cfg(feature = "remote")]
+pub use remote::RemoteConfig;
 pub use service::{GuestService, ResponseFuture};
 
 use self::{attempt::Attempts, bearer::Bearer, guard::Guard, session::SessionCookie};
@@ -79,6 +85,10 @@ pub enum SetupError {
     #[cfg(feature = "remote")]
     #[error("the client for the provider cannot be set up")]
     Client(#[from] crate::outbound::OutboundError),
+    /// The issuer names no server that can be reached.
+    #[cfg(feature = "remote")]
+    #[error("the issuer names no server that can be reached")]
+    Issuer,
     /// There is no Tokio runtime to keep in touch with the provider on.
     #[cfg(feature = "remote")]
     #[error("the layer has to be made within a Tokio runtime")]

@@ -26,6 +26,11 @@ impl<S> GuestService<S> {
     pub(super) fn new(inner: S, guard: Arc<Guard>) -> Self {
         Self { inner, guard }
     }
+
+    /// The service behind the door.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
 }
 
 impl<S: std::fmt::Debug> std::fmt::Debug for GuestService<S> {

@@ -32,6 +32,12 @@ impl Follower {
         Self { tenant, position: None, incoming: None }
     }
 
+    /// Whose feed it reads.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
     /// From where to go on; `None` asks for a snapshot.
     #[must_use]
     pub fn position(&self) -> Option<Position> {

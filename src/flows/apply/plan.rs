@@ -235,8 +235,12 @@ impl TenantPlan {
     async fn federations(&mut self, foundation: &Foundation, specs: &[FederationSpec]) -> Result<(), ApplyError> {
         let stored = foundation.store.list(&records::federations(self.tenant)).await?;
         for spec in specs {
-            let known = stored.iter().find(|federation| federation.value.issuer == spec.issuer);
-            let id = known.map_or_else(|| FederationId::random(&*foundation.entropy), |federation| federation.value.id);
+            let known = stored.iter().find(|federation| match spec.id {
+                Some(id) => federation.value.id == id,
+                None => federation.value.issuer == spec.issuer,
+            });
+            let id = spec.id.or(known.map(|federation| federation.value.id));
+            let id = id.unwrap_or_else(|| FederationId::random(&*foundation.entropy));
             let same_secret = known.filter(|known| {
                 let secret = known.value.open_secret(self.tenant, &foundation.ring);
                 secret.is_some_and(|secret| secret.expose() == spec.client_secret)
@@ -425,7 +429,8 @@ impl TenantPlan {
 
     /// Tells every door that the user was blocked or let in again.
     fn cut_off(&mut self, user: &User) {
-        let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
+        let cutoff =
+            UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
         let (key, until) = (records::user_cutoff(self.tenant, user.id), cutoff.forget_at(self.now));
         self.extend(|batch| batch.put_until(&key, &cutoff, Some(until)));
     }

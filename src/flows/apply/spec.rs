@@ -11,12 +11,14 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    AgreementId, AppId, Domain, EmailAddress, LanguageTag, TenantId, UserId, WebUrl,
-    app::{PkcePolicy, RedirectUri, SigningAlg},
-    tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
-    terms::{DocumentId, MediaType, UserScope},
-    user::UserType,
+use crate::{
+    domain::{
+        AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
+        app::{PkcePolicy, RedirectUri, SigningAlg},
+        tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
+        terms::{DocumentId, MediaType, UserScope},
+        user::UserType,
+    },
 };
 
 /// The largest document, in bytes.
@@ -139,10 +141,12 @@ fn es256() -> SigningAlg {
     SigningAlg::ES256
 }
 
-/// A home organisation; found by its issuer.
+/// A home organisation; found by its id, else by its issuer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederationSpec {
+    /// Its id, which is part of the redirect URI to register there: `<public URL>/<tenant id>/federation/<id>/callback`.
+    pub id: Option<FederationId>,
     /// Its name.
     pub display_name: String,
     /// Its issuer, exactly.

@@ -19,12 +19,7 @@ use crate::{
     },
     error::Code,
     flows::{Vestibule, prove, redeem, session},
-    http::{
-        form::Form,
-        urls,
-        urls::Action,
-        visit::{Visit, see_other},
-    },
+    http::{form::Form, urls, urls::Action, visit::{Visit, see_other}},
     secret::Secret,
 };
 
