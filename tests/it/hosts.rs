@@ -40,11 +40,11 @@ async fn three_hosts(javascript: bool) {
     for person in [&world.guest, &world.passcode_guest] {
         let browser = Browser::start_with(javascript).await;
         sign_in(&browser, &world, person, &world.link()).await;
-        browser.wait_for("guest-name").await;
+        browser.wait_for("greeting").await;
         assert_eq!(browser.url().await, world.app);
         // A page deep in the app, opened straight, is where one ends.
         browser.open(&format!("{}reports/7?year=2026", world.app)).await;
-        browser.wait_for("guest-name").await;
+        browser.wait_for("greeting").await;
         assert_eq!(browser.url().await, format!("{}reports/7?year=2026", world.app));
         browser.close().await;
     }

@@ -56,7 +56,7 @@ async fn agree_to_terms(browser: &Browser, demo: &Demo, picture: Option<&str>) {
 
 /// Whether the sample app greets this person.
 async fn is_in(browser: &Browser, demo: &Demo, picture: Option<&str>) {
-    browser.wait_for("guest-name").await;
+    browser.wait_for("greeting").await;
     assert!(browser.url().await.starts_with(&demo.app.url), "{}", browser.url().await);
     snap(browser, picture, "6-app").await;
 }

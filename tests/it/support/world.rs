@@ -194,7 +194,7 @@ fn serve_app(listener: TcpListener, issuer: &str, url: &str, secret: &str) {
         url.parse().expect("a URL"),
     );
     let guests = GuestLayer::remote(config).expect("a layer");
-    let hello = async |guest: Guest| Html(format!("<p>Hello, <b id=\"guest-name\">{}</b></p>", guest.name().unwrap_or("guest")));
+    let hello = async |guest: Guest| Html(format!("<p>Hello, <b id=\"greeting\">{}</b></p>", guest.name().unwrap_or("guest")));
     let app = Router::new().route("/", get(hello)).route("/reports/{id}", get(hello)).layer(guests);
     tokio::spawn(async move { axum::serve(listener, app).await });
 }
