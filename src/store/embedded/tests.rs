@@ -234,9 +234,12 @@ async fn an_idle_store_removes_what_has_expired() {
     });
     store.commit(expiring.write(Write::Put { key: key("stays"), value: "x".into(), expires: None })).await.unwrap();
     clock.advance(60);
-    while tables::stored_rows(&store.db) != (1, 0) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let swept = async {
+        while tables::stored_rows(&store.db) != (1, 0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), swept).await.expect("the expired records are removed");
     assert!(entry(&store, "stays").await.is_some());
 }
 
