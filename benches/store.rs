@@ -106,15 +106,19 @@ fn writing(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("the runtime starts");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder is made");
     let mut group = criterion.benchmark_group("commit");
-    group.throughput(Throughput::Elements(1));
     let bare = bare_engine(folder.path());
-    let mut number = 0;
-    group.bench_function("bare engine/1 at once", |bencher| {
-        bencher.iter(|| {
-            number = (number + 1) % RECORDS;
-            bare_commit(&bare, number..number + 1);
+    // One row a commit is the peer of one caller alone; many rows a commit are what grouping could reach at best.
+    for rows in [1, 8, 64] {
+        let mut number = 0;
+        group.throughput(Throughput::Elements(rows));
+        group.bench_function(format!("bare engine/{rows} in one"), |bencher| {
+            bencher.iter(|| {
+                number = (number + rows) % (RECORDS - rows);
+                bare_commit(&bare, number..number + rows);
+            });
         });
-    });
+    }
+    group.throughput(Throughput::Elements(1));
     for (name, store) in stores(&runtime, folder.path()) {
         for workers in [1, 8, 64] {
             commits(&mut group, &runtime, name, &store, workers);

@@ -142,10 +142,10 @@ impl Config {
     /// # Errors
     /// Every problem that was found.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new(".")))
-            .map_err(|ConfigError(problems)| ConfigError(problems.into_iter().map(|p| format!("{}: {p}", path.display())).collect()))
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(|ConfigError(problems)| {
+            ConfigError(problems.into_iter().map(|p| format!("{}: {p}", path.display())).collect())
+        })
     }
 
     /// Resolves the text of a configuration file, with relative paths below `folder`.

@@ -2,9 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_auto_cfg))]
 
 pub mod clock;
+pub mod cookies;
 #[doc(hidden)]
 pub mod crash;
-pub mod cookies;
 pub mod decision;
 pub mod domain;
 pub mod error;

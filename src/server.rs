@@ -97,16 +97,16 @@ async fn check_ring(store: &Store, ring: &KeyRing) -> anyhow::Result<()> {
 /// When the outbound client cannot be set up.
 pub fn build(config: &Config, foundation: Foundation) -> anyhow::Result<Arc<Vestibule>> {
     let live = Arc::new(LiveState::new(MAX_SILENCE));
-    let (clock, entropy) = (Arc::clone(&foundation.clock), Arc::clone(&foundation.entropy));
+    let Foundation { store, ring, clock, entropy, .. } = foundation.clone();
     let client = outbound::Client::new(config.outbound.clone())?;
     Ok(Arc::new(Vestibule {
         directory: Directory::new(foundation.clone()),
         feed: FeedLog::new(Arc::clone(&live), FeedLog::CAPACITY, &*entropy),
         live,
         upstreams: Upstreams::new(client, Arc::clone(&clock), Arc::clone(&entropy)),
-        passcodes: Passcodes::new(&foundation),
-        accounts: Accounts::new(&foundation),
-        outbox: Outbox::new(Arc::clone(&foundation.ring), clock, entropy),
+        passcodes: Passcodes::new(store.clone(), ring.clone(), clock.clone(), entropy.clone()),
+        accounts: Accounts::new(store, ring.clone(), clock.clone(), entropy.clone()),
+        outbox: Outbox::new(ring, clock, entropy),
         sender: Sender { name: Some(config.mail_from_name.clone()), address: config.mail_from.clone() },
         draining: CancellationToken::new(),
         foundation,

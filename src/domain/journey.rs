@@ -300,7 +300,8 @@ mod tests {
     fn demands_of_the_request_are_met() {
         let tenant = tenant();
         let user = guest("sam@home.example", Some("sam"));
-        let mut known = facts(&tenant, Person::Recognised(Recognised { user: &user, auth_time: at(10), began: at(10), proof: None }), &[]);
+        let mut known =
+            facts(&tenant, Person::Recognised(Recognised { user: &user, auth_time: at(10), began: at(10), proof: None }), &[]);
         assert_eq!(next(&known), Step::Land);
         known.demands.authenticated_since = Some(at(11));
         assert_eq!(next(&known), Step::Identify);

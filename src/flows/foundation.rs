@@ -62,26 +62,28 @@ impl Foundation {
     pub async fn audit_head(&self, tenant: TenantId) -> Result<Option<Stored<Head>>, StoreError> {
         self.store.get(&records::audit_head(tenant)).await
     }
+}
 
-    /// Decides and commits until no race is lost: `decide` reads, and returns the batch and what to answer with.
+/// Counts the races that a change has lost: `loop { read, decide; if races.won(commit)? { break } }`.
+#[derive(Debug, Default)]
+pub struct Races {
+    lost: usize,
+}
+
+impl Races {
+    /// Whether the commit went through. When somebody else was faster it did not, and the change is to be decided anew.
     ///
     /// # Errors
-    /// What `decide` refuses with, or the store's error; a conflict only after many lost races.
-    pub async fn commit_decision<T, E, F>(&self, mut decide: F) -> Result<T, E>
-    where
-        E: From<StoreError>,
-        F: AsyncFnMut() -> Result<(Batch, T), E>,
-    {
-        let mut last = StoreError::Conflict;
-        for _ in 0..ATTEMPTS {
-            let (batch, answer) = decide().await?;
-            match self.store.commit(batch).await {
-                Ok(()) => return Ok(answer),
-                Err(StoreError::Conflict) => last = StoreError::Conflict,
-                Err(error) => return Err(error.into()),
+    /// When the store failed, or after many lost races.
+    pub fn won(&mut self, committed: Result<(), StoreError>) -> Result<bool, StoreError> {
+        match committed {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) if self.lost < ATTEMPTS => {
+                self.lost += 1;
+                Ok(false)
             }
+            Err(error) => Err(error),
         }
-        Err(last.into())
     }
 }
 

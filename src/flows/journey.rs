@@ -387,12 +387,8 @@ impl Loaded {
 
     fn recognised<'a>(&'a self, user: &'a User, journey: &'a Journey) -> Recognised<'a> {
         match (&journey.proof, &self.session) {
-            (Some((proof, at)), _) => {
-                Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) }
-            }
-            (None, Some(session)) => {
-                Recognised { user, auth_time: session.auth_time, began: session.began, proof: None }
-            }
+            (Some((proof, at)), _) => Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) },
+            (None, Some(session)) => Recognised { user, auth_time: session.auth_time, began: session.began, proof: None },
             (None, None) => Recognised { user, auth_time: Timestamp::MIN, began: Timestamp::MIN, proof: None },
         }
     }

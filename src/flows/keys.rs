@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Foundation, audited};
+use super::{Foundation, Races, audited};
 use crate::{
     domain::{
         TenantId,
@@ -65,29 +65,30 @@ pub async fn rotate_keys(
     let now = foundation.now();
     let active_from = now.saturating_add(publish_ahead).unwrap_or(now);
     let made = make(foundation, tenant, now, active_from).await?;
-    foundation
-        .commit_decision(async || {
-            let stored = foundation.store.list(&records::signing_keys(tenant)).await?;
-            let known: Vec<_> = stored.iter().map(|stored| stored.value.clone()).collect();
-            let mut batch = Batch::new(Partition::Tenant(tenant));
-            for (kid, until) in ALGS.iter().flat_map(|alg| rotate(&known, *alg, now, publish_ahead, ID_TOKEN_HINT_LIFE).retired) {
-                if let Some(old) = stored.iter().find(|stored| stored.value.kid() == kid) {
-                    let key = records::signing_key(tenant, &kid);
-                    let retired = TenantKey { published_until: Some(until), ..old.value.clone() };
-                    batch = batch.unchanged(&key, Some(old)).put(&key, &retired);
-                }
+    let mut races = Races::default();
+    loop {
+        let stored = foundation.store.list(&records::signing_keys(tenant)).await?;
+        let known: Vec<_> = stored.iter().map(|stored| stored.value.clone()).collect();
+        let mut batch = Batch::new(Partition::Tenant(tenant));
+        for (kid, until) in ALGS.iter().flat_map(|alg| rotate(&known, *alg, now, publish_ahead, ID_TOKEN_HINT_LIFE).retired) {
+            if let Some(old) = stored.iter().find(|stored| stored.value.kid() == kid) {
+                let key = records::signing_key(tenant, &kid);
+                let retired = TenantKey { published_until: Some(until), ..old.value.clone() };
+                batch = batch.unchanged(&key, Some(old)).put(&key, &retired);
             }
-            for old in stored.iter().filter(|stored| stored.value.published_until.is_some_and(|until| until < now)) {
-                batch = batch.delete(&records::signing_key(tenant, old.value.kid()));
-            }
-            for key in &made {
-                let record = records::signing_key(tenant, key.kid());
-                batch = batch.absent(&record).put(&record, key);
-            }
-            let head = foundation.audit_head(tenant).await?;
-            let batch = audited(batch, tenant, head.as_ref(), now, &Actor::Operator, [Activity::KeysRotated]);
-            let kids = made.iter().map(|key| key.kid().to_owned()).collect();
-            Ok::<_, StoreError>((batch, Rotated { active_from, kids }))
-        })
-        .await
+        }
+        for old in stored.iter().filter(|stored| stored.value.published_until.is_some_and(|until| until < now)) {
+            batch = batch.delete(&records::signing_key(tenant, old.value.kid()));
+        }
+        for key in &made {
+            let record = records::signing_key(tenant, key.kid());
+            batch = batch.absent(&record).put(&record, key);
+        }
+        let head = foundation.audit_head(tenant).await?;
+        let batch = audited(batch, tenant, head.as_ref(), now, &Actor::Operator, [Activity::KeysRotated]);
+        let kids = made.iter().map(|key| key.kid().to_owned()).collect();
+        if races.won(foundation.store.commit(batch).await)? {
+            return Ok(Rotated { active_from, kids });
+        }
+    }
 }

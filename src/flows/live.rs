@@ -127,12 +127,7 @@ async fn event(vestibule: &Vestibule, key: &Key) -> Result<Option<LiveEvent>, St
 
 fn cutoff(cutoff: UserCutoff) -> LiveEvent {
     let forget = (!cutoff.blocked).then(|| cutoff.forget_at(cutoff.sessions_valid_from));
-    LiveEvent::UserCutoff {
-        user: cutoff.user,
-        sessions_valid_from: cutoff.sessions_valid_from,
-        blocked: cutoff.blocked,
-        forget,
-    }
+    LiveEvent::UserCutoff { user: cutoff.user, sessions_valid_from: cutoff.sessions_valid_from, blocked: cutoff.blocked, forget }
 }
 
 fn ended(end: SessionEnd) -> LiveEvent {
@@ -142,4 +137,3 @@ fn ended(end: SessionEnd) -> LiveEvent {
 fn raised(epoch: TermsEpoch) -> LiveEvent {
     LiveEvent::TermsEpoch { everywhere: epoch.everywhere, apps: epoch.apps }
 }
-

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use foundation::{Foundation, audited};
+pub use foundation::{Foundation, Races, audited};
 
 use crate::{
     domain::WebUrl,

@@ -3,7 +3,8 @@
 use super::Foundation;
 use crate::{
     domain::{TenantId, UserId},
-    identity::account::{self, PasswordError, PasswordRecord},
+    error::Code,
+    identity::account::{self, Accounts, PasswordError, PasswordRecord},
     secret::Secret,
     store::{
         Batch, StoreError,
@@ -28,10 +29,16 @@ impl Change {
 /// Why a declared password cannot be taken.
 #[derive(Debug)]
 pub enum DeclareError {
-    /// It is too weak.
-    Weak(PasswordError),
+    /// It is too weak, or could not be computed.
+    Refused(PasswordError),
     /// The store did not answer.
     Store(StoreError),
+}
+
+impl From<Code> for DeclareError {
+    fn from(code: Code) -> Self {
+        Self::Refused(code.into())
+    }
 }
 
 /// The change that makes `password` the user's, or `None` when it is already.
@@ -44,13 +51,15 @@ pub async fn declared(
     user: UserId,
     password: &Secret,
 ) -> Result<Option<Change>, DeclareError> {
+    let Foundation { store, ring, clock, entropy, .. } = foundation.clone();
+    let accounts = Accounts::new(store, ring, clock, entropy);
     let key = account::password(tenant, user);
     let read = foundation.store.get(&key).await.map_err(DeclareError::Store)?;
     if let Some(stored) = &read
-        && stored.value.matches(password).await
+        && accounts.matches(&stored.value, password).await?
     {
         return Ok(None);
     }
-    let record = PasswordRecord::make(password, &*foundation.entropy).await.map_err(DeclareError::Weak)?;
+    let record = accounts.hash(password).await.map_err(DeclareError::Refused)?;
     Ok(Some(Change { key, read, record }))
 }

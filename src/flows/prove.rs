@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-
-
-use super::{Vestibule, directory::{TenantView, unavailable}, journey::Journey};
+use super::{
+    Vestibule,
+    directory::{TenantView, unavailable},
+    journey::Journey,
+};
 use crate::{
     domain::{
         EmailAddress, FederationId, WebUrl,
@@ -14,7 +16,10 @@ use crate::{
     },
     error::Code,
     http::urls::Path,
-    identity::upstream::{Callback, Demands, UpstreamError},
+    identity::{
+        passcode::NewCode,
+        upstream::{Callback, Demands, UpstreamError},
+    },
     mail,
     secret::Secret,
     store::{Batch, records},
@@ -95,25 +100,23 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let holder = holder(vestibule, view, &address).await?;
     let language = holder.as_ref().and_then(|user| user.preferred_language.clone());
     let minutes = view.tenant.policy.passcode_minutes;
-    let enqueue = |batch: Batch, code: &Secret, not_after, decoy| {
+    let enqueue = |batch: Batch, code: &NewCode| {
         let passcode = mail::Passcode {
             tenant: &view.tenant,
             to: &address,
-            code,
+            code: &code.digits,
             minutes,
             language: language.as_ref(),
             origin: Some(vestibule.public_url()),
         };
-        match passcode.mail(&vestibule.sender) {
-            Ok(mail) => vestibule.outbox.enqueue(batch, view.tenant.id, &mail, not_after, decoy),
-            Err(error) => {
-                tracing::error!(%error, "a passcode mail could not be written");
-                batch
-            }
-        }
+        let mail = passcode.mail(&vestibule.sender).map_err(|error| {
+            tracing::error!(%error, "a passcode mail could not be written");
+            Code::Internal
+        })?;
+        Ok(vestibule.outbox.enqueue(batch, view.tenant.id, &mail, code.expires, code.decoy))
     };
     let sent = vestibule.passcodes.send(&view.tenant, &journey.id.0, &address, holder.is_some(), client, enqueue).await;
-    sent.map(|_| ())?;
+    sent?;
     journey.code_sent = Some(vestibule.foundation.now());
     journey.codes_sent = journey.codes_sent.saturating_add(1);
     Ok(())
@@ -134,14 +137,9 @@ async fn holder(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress
 ///
 /// # Errors
 /// When it is wrong, too old, or has been tried too often.
-pub async fn verify_code(
-    vestibule: &Vestibule,
-    view: &TenantView,
-    journey: &mut Journey,
-    typed: &Secret,
-) -> Result<(), Code> {
+pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, typed: &str) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
-    let email = vestibule.passcodes.verify(&view.tenant, &journey.id.0, &address, typed).await?;
+    let email = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, &address, typed).await?;
     let now = vestibule.foundation.now();
     let identity = VerifiedIdentity {
         // Whoever holds the mailbox is the same person the next time, at this tenant and nowhere else.
@@ -168,7 +166,9 @@ pub async fn verify_password(
     password: &Secret,
 ) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
-    let user = vestibule.accounts.verify(view.tenant.id, &address, password).await?;
+    let index = records::address(view.tenant.id, &address);
+    let holder = vestibule.foundation.store.get(&index).await.map_err(unavailable)?.map(|index| index.value.user);
+    let user = vestibule.accounts.verify(view.tenant.id, &address, holder, password).await?;
     let now = vestibule.foundation.now();
     let identity = VerifiedIdentity {
         identity: Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: user.to_string() },
@@ -182,4 +182,3 @@ pub async fn verify_password(
     journey.prove(identity, now);
     Ok(())
 }
-

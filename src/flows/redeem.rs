@@ -4,7 +4,12 @@
 
 use jiff::Timestamp;
 
-use super::{Vestibule, audited, directory::{TenantView, unavailable}, journey::{Journey, Loaded}, session::Session};
+use super::{
+    Races, Vestibule, audited,
+    directory::{TenantView, unavailable},
+    journey::{Journey, Loaded},
+    session::Session,
+};
 use crate::{
     crash,
     domain::{
@@ -16,16 +21,11 @@ use crate::{
         user::{ExternalUserState, User, UserType},
     },
     error::Code,
-    store::{Batch, Partition, StoreError, records::{self, UserRef}},
+    store::{
+        Batch, Partition,
+        records::{self, UserRef},
+    },
 };
-
-/// What has to be done before the guest can go on.
-enum Outcome {
-    /// Committed, or there was nothing left to commit.
-    Done,
-    /// Something is owed after all: the next page will say what.
-    Owed,
-}
 
 /// Commits what was agreed in a journey, if everything is agreed; then the journey holds nothing that is not recorded.
 ///
@@ -39,55 +39,36 @@ pub async fn commit_agreed(
     languages: &[LanguageTag],
 ) -> Result<(), Code> {
     let foundation = &vestibule.foundation;
-    let result = foundation
-        .commit_decision(async || {
-            let loaded = Loaded::load(foundation, view, journey, session).await.map_err(Failure::Store)?;
-            crash::point("redeem-read");
-            let step = next(&loaded.facts(view, journey, languages));
-            let batch = Batch::new(Partition::Tenant(view.tenant.id));
-            match step {
-                Step::Redeem => {}
-                Step::Refuse(code) => return Err(Failure::Refused(code)),
-                _ => return Ok((batch, Outcome::Owed)),
-            }
-            let batch = agreed(vestibule, view, journey, &loaded).await?;
-            crash::point("redeem-decided");
-            Ok((batch, Outcome::Done))
-        })
-        .await;
-    match result {
-        Ok(Outcome::Done) => {
+    let mut races = Races::default();
+    loop {
+        let loaded = Loaded::load(foundation, view, journey, session).await.map_err(unavailable)?;
+        crash::point("redeem-read");
+        match next(&loaded.facts(view, journey, languages)) {
+            Step::Redeem => {}
+            Step::Refuse(code) => return Err(code),
+            // Something is owed after all: the next page says what.
+            _ => return Ok(()),
+        }
+        let batch = agreed(vestibule, view, journey, &loaded).await?;
+        crash::point("redeem-decided");
+        if races.won(foundation.store.commit(batch).await).map_err(unavailable)? {
             crash::point("redeem-committed");
             journey.given.clear();
             journey.permissions_accepted = None;
-            Ok(())
+            return Ok(());
         }
-        Ok(Outcome::Owed) => Ok(()),
-        Err(Failure::Refused(code)) => Err(code),
-        Err(Failure::Store(error)) => Err(unavailable(error)),
-    }
-}
-
-enum Failure {
-    Refused(Code),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
     }
 }
 
 /// The batch that makes true what was agreed.
-async fn agreed(vestibule: &Vestibule, view: &TenantView, journey: &Journey, loaded: &Loaded) -> Result<Batch, Failure> {
+async fn agreed(vestibule: &Vestibule, view: &TenantView, journey: &Journey, loaded: &Loaded) -> Result<Batch, Code> {
     let foundation = &vestibule.foundation;
     let (tenant, now) = (view.tenant.id, foundation.now());
-    let stored = loaded.user.as_ref().ok_or(Failure::Refused(Code::NotInvited))?;
+    let stored = loaded.user.as_ref().ok_or(Code::NotInvited)?;
     let mut batch = Batch::new(Partition::Tenant(tenant));
     let mut activities = Vec::new();
 
-    let (user, activity) = after(&stored.value, journey, now).map_err(Failure::Refused)?;
+    let (user, activity) = after(&stored.value, journey, now)?;
     let key = records::user(tenant, stored.value.id);
     batch = batch.unchanged(&key, Some(stored));
     if let Some(activity) = activity {
@@ -96,10 +77,10 @@ async fn agreed(vestibule: &Vestibule, view: &TenantView, journey: &Journey, loa
     }
     if let (true, Some(identity)) = (stored.value.is_pending(), user.identity()) {
         let index = records::identity(tenant, identity);
-        let known = foundation.store.get(&index).await?;
+        let known = foundation.store.get(&index).await.map_err(unavailable)?;
         if known.as_ref().is_some_and(|known| known.value.user != user.id) {
             // Somebody else of this tenant has this identity already.
-            return Err(Failure::Refused(Code::BoundToAnotherIdentity));
+            return Err(Code::BoundToAnotherIdentity);
         }
         batch = batch.unchanged(&index, known.as_ref()).put(&index, &UserRef { user: user.id });
     }
@@ -114,7 +95,7 @@ async fn agreed(vestibule: &Vestibule, view: &TenantView, journey: &Journey, loa
     if activities.is_empty() {
         return Ok(batch);
     }
-    let head = foundation.audit_head(tenant).await?;
+    let head = foundation.audit_head(tenant).await.map_err(unavailable)?;
     Ok(audited(batch, tenant, head.as_ref(), now, &Actor::User(user.id), activities))
 }
 
@@ -136,11 +117,9 @@ fn after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, Option
     };
     let activity = match &after.external {
         _ if after == *user => None,
-        Some(ExternalUserState::Accepted { identity, source, .. }) if user.is_pending() => Some(Activity::Redeemed {
-            user: user.id,
-            source: source.label().to_owned(),
-            issuer: identity.issuer.clone(),
-        }),
+        Some(ExternalUserState::Accepted { identity, source, .. }) if user.is_pending() => {
+            Some(Activity::Redeemed { user: user.id, source: source.label().to_owned(), issuer: identity.issuer.clone() })
+        }
         _ => Some(Activity::PermissionsAccepted { user: user.id }),
     };
     Ok((after, activity))
@@ -177,20 +156,20 @@ pub async fn record_decline(vestibule: &Vestibule, view: &TenantView, declined: 
     let foundation = &vestibule.foundation;
     let tenant = view.tenant.id;
     let key = records::acceptances(tenant, declined.user);
-    let recorded = foundation
-        .commit_decision(async || {
-            let stored = foundation.store.get(&key).await?;
-            let mut all = stored.as_ref().map(|stored| stored.value.clone()).unwrap_or_default();
-            let batch = Batch::new(Partition::Tenant(tenant));
-            if is_recorded(&all, declined) {
-                return Ok((batch, ()));
-            }
-            all.push(declined.clone());
-            let batch = batch.unchanged(&key, stored.as_ref()).put(&key, &all);
-            let head = foundation.audit_head(tenant).await?;
-            let actor = Actor::User(declined.user);
-            Ok::<_, StoreError>((audited(batch, tenant, head.as_ref(), declined.at, &actor, [answered(declined)]), ()))
-        })
-        .await;
-    recorded.map_err(unavailable)
+    let mut races = Races::default();
+    loop {
+        let stored = foundation.store.get(&key).await.map_err(unavailable)?;
+        let mut all = stored.as_ref().map(|stored| stored.value.clone()).unwrap_or_default();
+        if is_recorded(&all, declined) {
+            return Ok(());
+        }
+        all.push(declined.clone());
+        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, stored.as_ref()).put(&key, &all);
+        let head = foundation.audit_head(tenant).await.map_err(unavailable)?;
+        let actor = Actor::User(declined.user);
+        let batch = audited(batch, tenant, head.as_ref(), declined.at, &actor, [answered(declined)]);
+        if races.won(foundation.store.commit(batch).await).map_err(unavailable)? {
+            return Ok(());
+        }
+    }
 }

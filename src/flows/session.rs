@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, audited};
+use super::{Foundation, Races, audited};
 use crate::{
     domain::{
         SessionId, TenantId, UserId, VerifiedEmail,
@@ -125,27 +125,28 @@ pub async fn end(foundation: &Foundation, session: &Session) -> Result<(), Store
 /// When the store is unavailable.
 pub async fn end_because(foundation: &Foundation, session: &Session, why: Activity) -> Result<(), StoreError> {
     let key = records::session_end(session.tenant, session.id);
-    foundation
-        .commit_decision(async || {
-            let now = foundation.now();
-            let stored = foundation.store.get(&key).await?;
-            let mut batch = Batch::new(Partition::Tenant(session.tenant));
-            if stored.is_some() {
-                return Ok((batch, ()));
-            }
-            for of_session in foundation.store.list(&records::session_families(session.tenant, session.id)).await? {
-                let family = of_session.value.family;
-                batch = batch
-                    .delete(&records::session_family(session.tenant, session.id, family))
-                    .delete(&records::refresh_family(session.tenant, family));
-            }
-            // Access tokens and app sessions live no longer than the session they came from.
-            let forget = session.expires.saturating_add(SignedDuration::from_hours(1)).unwrap_or(session.expires);
-            let end = SessionEnd { session: session.id, at: now, forget };
-            batch = batch.absent(&key).put_until(&key, &end, Some(forget));
-            let head = foundation.audit_head(session.tenant).await?;
-            let actor = Actor::User(session.user);
-            Ok((audited(batch, session.tenant, head.as_ref(), now, &actor, [why.clone()]), ()))
-        })
-        .await
+    let mut races = Races::default();
+    loop {
+        let now = foundation.now();
+        if foundation.store.get(&key).await?.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::new(Partition::Tenant(session.tenant));
+        for of_session in foundation.store.list(&records::session_families(session.tenant, session.id)).await? {
+            let family = of_session.value.family;
+            batch = batch
+                .delete(&records::session_family(session.tenant, session.id, family))
+                .delete(&records::refresh_family(session.tenant, family));
+        }
+        // Access tokens and app sessions live no longer than the session they came from.
+        let forget = session.expires.saturating_add(SignedDuration::from_hours(1)).unwrap_or(session.expires);
+        let end = SessionEnd { session: session.id, at: now, forget };
+        batch = batch.absent(&key).put_until(&key, &end, Some(forget));
+        let head = foundation.audit_head(session.tenant).await?;
+        let actor = Actor::User(session.user);
+        let batch = audited(batch, session.tenant, head.as_ref(), now, &actor, [why.clone()]);
+        if races.won(foundation.store.commit(batch).await)? {
+            return Ok(());
+        }
+    }
 }

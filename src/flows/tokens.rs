@@ -8,7 +8,12 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Vestibule, audited, directory::{TenantView, unavailable}, journey::Loaded, session::{self, Session}};
+use super::{
+    Races, Vestibule, audited,
+    directory::{TenantView, unavailable},
+    journey::Loaded,
+    session::{self, Session},
+};
 use crate::{
     domain::{
         TenantId, UserId, VerifiedEmail,
@@ -22,9 +27,8 @@ use crate::{
     oidc::{
         AccessClaims, AuthorizeRequest, Grantee, Scopes,
         grant::{
-            Client, CodeExchange, CodeGrant, Grant, Limits, PresentedToken, RefreshError, RefreshFamily, TokenRequest, authenticate,
-            check_code, check_directory_scope,
-            code::SignIn,
+            Client, CodeExchange, CodeGrant, Grant, Limits, PresentedToken, RefreshError, RefreshFamily, TokenRequest,
+            authenticate, check_code, check_directory_scope, code::SignIn,
         },
         token::{KnownEmail, TokenResponse, mint, mint_app},
     },
@@ -115,9 +119,11 @@ async fn trade_code(
         let limits = Limits::of(grant.sign_in.source);
         let (family, token) = RefreshFamily::begin(&grant, limits, &foundation.ring, now, &*foundation.entropy);
         let of_session = records::session_family(tenant, grant.sign_in.session, family.id);
-        batch = batch
-            .put_until(&of_session, &SessionFamily { family: family.id }, Some(family.expires))
-            .put_until(&records::refresh_family(tenant, family.id), &family, Some(family.expires));
+        batch = batch.put_until(&of_session, &SessionFamily { family: family.id }, Some(family.expires)).put_until(
+            &records::refresh_family(tenant, family.id),
+            &family,
+            Some(family.expires),
+        );
         refresh_token = Some(token);
     }
     let grantee = grantee(view, client.app(), &settled, &loaded, &grant.sign_in, grant.scopes, grant.nonce.clone())?;
@@ -185,9 +191,8 @@ async fn refresh(
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
         let tokens = mint(grantee, client.app(), &view.keys, &foundation.ring, now, &*foundation.entropy)?;
         if let Some(next) = &rotated.family {
-            let batch = Batch::new(Partition::Tenant(tenant))
-                .unchanged(&key, Some(&family))
-                .put_until(&key, next, Some(next.expires));
+            let batch =
+                Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&family)).put_until(&key, next, Some(next.expires));
             match foundation.store.commit(batch).await {
                 Ok(()) => {}
                 Err(StoreError::Conflict) => continue,
@@ -209,19 +214,24 @@ async fn family_reused(
     tracing::warn!(%tenant, app = %revoked.app, "a refresh token was used twice; its family is revoked");
     let foundation = &vestibule.foundation;
     let (user, app) = (revoked.sign_in.user, revoked.app);
-    let stored = foundation
-        .commit_decision(async || {
-            let batch = Batch::new(Partition::Tenant(tenant));
+    let mut races = Races::default();
+    let revoke = async {
+        loop {
             // Whatever it became meanwhile, it is revoked; when it is gone, there is nothing left to revoke.
-            let Some(current) = foundation.store.get(key).await? else { return Ok((batch, ())) };
-            let ended = if current.version == read.version { revoked.clone() } else { current.value.clone().revoke(foundation.now()) };
-            let batch = batch.unchanged(key, Some(&current)).put_until(key, &ended, Some(ended.expires));
+            let Some(current) = foundation.store.get(key).await? else { return Ok(()) };
+            let same = current.version == read.version;
+            let ended = if same { revoked.clone() } else { current.value.clone().revoke(foundation.now()) };
+            let batch = Batch::new(Partition::Tenant(tenant)).unchanged(key, Some(&current));
+            let batch = batch.put_until(key, &ended, Some(ended.expires));
             let head = foundation.audit_head(tenant).await?;
             let activity = Activity::ReuseDetected { user, app };
-            Ok::<_, StoreError>((audited(batch, tenant, head.as_ref(), foundation.now(), &Actor::App(app), [activity]), ()))
-        })
-        .await;
-    stored.map_or_else(unavailable, |()| Code::GrantInvalid)
+            let batch = audited(batch, tenant, head.as_ref(), foundation.now(), &Actor::App(app), [activity]);
+            if races.won(foundation.store.commit(batch).await)? {
+                return Ok::<_, StoreError>(());
+            }
+        }
+    };
+    revoke.await.map_or_else(unavailable, |()| Code::GrantInvalid)
 }
 
 /// The proof that nothing is owed, at this moment.
@@ -290,11 +300,7 @@ fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -
 ///
 /// # Errors
 /// [`Code::TokenInvalid`] when the token's session is over or its user owes something.
-pub async fn check_user_info(
-    vestibule: &Vestibule,
-    view: &TenantView,
-    claims: &AccessClaims,
-) -> Result<(), Code> {
+pub async fn check_user_info(vestibule: &Vestibule, view: &TenantView, claims: &AccessClaims) -> Result<(), Code> {
     let began = Timestamp::from_millisecond(claims.person.vb_began).map_err(|_| Code::TokenInvalid)?;
     let user: UserId = claims.person.oid;
     let app = view.apps.get(&claims.client_id).ok_or(Code::TokenInvalid)?;

@@ -222,15 +222,17 @@ pub(super) fn start(visit: Visit, view: Arc<TenantView>, request: AuthorizeReque
     let mut journey = Journey::start(view.tenant.id, destination, Some(request), &visit.vestibule.foundation);
     let hint = journey.request.as_ref().and_then(|request| request.login_hint.as_deref());
     // A hint for one of the tenant's own members goes straight to the password page, where it can still be corrected.
-    let member = hint.and_then(|hint| hint.parse().ok()).filter(|address: &crate::domain::EmailAddress| {
-        session.is_none() && view.tenant.domain(&address.domain()).is_some()
-    });
+    let member = hint
+        .and_then(|hint| hint.parse().ok())
+        .filter(|address: &crate::domain::EmailAddress| session.is_none() && view.tenant.domain(&address.domain()).is_some());
     if let Some(address) = member {
         journey.identify(address);
     }
-    let other = journey.request.as_ref().and_then(|request| request.hinted_user).is_some_and(|hinted| {
-        session.as_ref().is_some_and(|session| session.user != hinted)
-    });
+    let other = journey
+        .request
+        .as_ref()
+        .and_then(|request| request.hinted_user)
+        .is_some_and(|hinted| session.as_ref().is_some_and(|session| session.user != hinted));
     // The client wants to hear about somebody else than the one who is signed in.
     journey.switching = other;
     Open::begin(visit, view, journey, session)
@@ -247,7 +249,10 @@ mod tests {
             url::form_urlencoded::parse(text.as_bytes()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect()
         };
         assert_eq!(tenant_specific("/", &query("organisation=x"), &domain), "/?tenantid=contoso.example");
-        assert_eq!(tenant_specific("/signin/a/b", &query("x=1&organisation=y"), &domain), "/signin/a/b?x=1&tenantid=contoso.example");
+        assert_eq!(
+            tenant_specific("/signin/a/b", &query("x=1&organisation=y"), &domain),
+            "/signin/a/b?x=1&tenantid=contoso.example"
+        );
         assert_eq!(
             tenant_specific("/common/oauth2/v2.0/authorize", &query("a=b&organisation=y"), &domain),
             "/contoso.example/oauth2/v2.0/authorize?a=b"

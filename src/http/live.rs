@@ -30,8 +30,10 @@ pub async fn feed(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>
     };
     let authorization = visit.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     // The credentials of a client-credentials request, without the rest of one.
-    let client = TokenRequest::parse(b"grant_type=client_credentials&scope=-", authorization)
-        .and_then(|request| authenticate(view.apps.get(&request.credentials.id), &request.credentials).map(|client| client.confidential().map(|app| app.id)));
+    let client = TokenRequest::parse(b"grant_type=client_credentials&scope=-", authorization).and_then(|request| {
+        authenticate(view.apps.get(&request.credentials.id), &request.credentials)
+            .map(|client| client.confidential().map(|app| app.id))
+    });
     let app = match client {
         Ok(Some(app)) => app,
         Ok(None) | Err(_) => return unauthenticated(&visit),

@@ -136,7 +136,9 @@ async fn decide_at_once(open: Open) -> Response {
     let issuer = open.view.keys.issuer();
     let answer = match (next(&facts), &loaded.session) {
         (Step::Land, Some(session)) => {
-            let code = settle(&facts).ok().and_then(|settled| tokens::issue_code(open.vestibule(), &open.view, request, session, &settled));
+            let code = settle(&facts)
+                .ok()
+                .and_then(|settled| tokens::issue_code(open.vestibule(), &open.view, request, session, &settled));
             match code {
                 Some(code) => request.success(&code, issuer),
                 None => return open.visit.refuse_in(Some(&open.view), Code::Internal),

@@ -18,13 +18,7 @@ use super::{
     urls::routes,
     visit::{TraceId, Visit},
 };
-use crate::{
-    clock::random_uuid,
-    domain::WebUrl,
-    error::Code,
-    flows::Vestibule,
-    store::records,
-};
+use crate::{clock::random_uuid, domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
 /// All routes of the provider.
 #[must_use]

@@ -138,11 +138,7 @@ impl Visit {
     pub fn refuse_with(&self, mut refusal: Refusal) -> Response {
         self.count(refusal.code);
         refusal.chrome.trace_id = Some(self.trace.0.clone());
-        if self.is_person() || self.accepts_html() {
-            refusal.into_response()
-        } else {
-            self.problem(refusal.code)
-        }
+        if self.is_person() || self.accepts_html() { refusal.into_response() } else { self.problem(refusal.code) }
     }
 
     /// A refusal as a page, whoever asks.

@@ -1,11 +1,6 @@
 //! The files of the demo: a configuration, the tenants, the terms. What is random is drawn once and kept.
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ pub mod spec;
 
 use serde::{Deserialize, Serialize};
 
-use super::Foundation;
+use super::{Foundation, Races};
 use crate::{
     domain::{TenantId, tenant::Tenant, terms::DocumentId, terms::MediaType},
     store::{
@@ -84,14 +84,13 @@ pub async fn apply(foundation: &Foundation, desired: &Desired, dry_run: bool) ->
         } else {
             claims_in_the_way(foundation, id, spec).await?;
         }
-        let lines = foundation
-            .commit_decision(async || {
-                let plan = TenantPlan::make(foundation, id, desired, spec).await?;
-                let (batch, lines) = plan.finish();
-                let batch = if dry_run { Batch::new(Partition::Tenant(id)) } else { batch };
-                Ok::<_, ApplyError>((batch, lines))
-            })
-            .await?;
+        let mut races = Races::default();
+        let lines = loop {
+            let (batch, lines) = TenantPlan::make(foundation, id, desired, spec).await?.finish();
+            if dry_run || races.won(foundation.store.commit(batch).await)? {
+                break lines;
+            }
+        };
         report.changes.extend(lines.changes);
         report.secrets.extend(lines.secrets);
         if !dry_run {
@@ -150,22 +149,23 @@ async fn claims_in_the_way(foundation: &Foundation, id: TenantId, spec: &TenantS
 }
 
 async fn claim(foundation: &Foundation, id: TenantId, spec: &TenantSpec) -> Result<(), ApplyError> {
-    foundation
-        .commit_decision(async || {
-            claims_in_the_way(foundation, id, spec).await?;
-            let mut batch = Batch::new(Partition::Global);
-            let listed = records::tenant_listed(id);
-            if foundation.store.get(&listed).await?.is_none() {
-                batch = batch.absent(&listed).put(&listed, &TenantListed { id });
+    let mut races = Races::default();
+    loop {
+        claims_in_the_way(foundation, id, spec).await?;
+        let mut batch = Batch::new(Partition::Global);
+        let listed = records::tenant_listed(id);
+        if foundation.store.get(&listed).await?.is_none() {
+            batch = batch.absent(&listed).put(&listed, &TenantListed { id });
+        }
+        for (_, key) in claim_keys(spec) {
+            if foundation.store.get(&key).await?.is_none() {
+                batch = batch.absent(&key).put(&key, &Claim { tenant: id });
             }
-            for (_, key) in claim_keys(spec) {
-                if foundation.store.get(&key).await?.is_none() {
-                    batch = batch.absent(&key).put(&key, &Claim { tenant: id });
-                }
-            }
-            Ok::<_, ApplyError>((batch, ()))
-        })
-        .await
+        }
+        if races.won(foundation.store.commit(batch).await)? {
+            return Ok(());
+        }
+    }
 }
 
 /// Gives back the names that the tenant had and no longer has.

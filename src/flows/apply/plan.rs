@@ -429,8 +429,7 @@ impl TenantPlan {
 
     /// Tells every door that the user was blocked or let in again.
     fn cut_off(&mut self, user: &User) {
-        let cutoff =
-            UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
+        let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
         let (key, until) = (records::user_cutoff(self.tenant, user.id), cutoff.forget_at(self.now));
         self.extend(|batch| batch.put_until(&key, &cutoff, Some(until)));
     }
@@ -444,7 +443,7 @@ impl TenantPlan {
                 self.changes.push(format!("~ password of {} ({})", spec.display_name, self.name));
                 self.activities.push(Activity::UserChanged { user, what: "password".into() });
             }
-            Err(passwords::DeclareError::Weak(reason)) => self.problems.push(format!("user {}: {reason}", spec.display_name)),
+            Err(passwords::DeclareError::Refused(reason)) => self.problems.push(format!("user {}: {reason}", spec.display_name)),
             Err(passwords::DeclareError::Store(error)) => return Err(error.into()),
         }
         Ok(())

@@ -11,14 +11,12 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
-        app::{PkcePolicy, RedirectUri, SigningAlg},
-        tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
-        terms::{DocumentId, MediaType, UserScope},
-        user::UserType,
-    },
+use crate::domain::{
+    AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
+    app::{PkcePolicy, RedirectUri, SigningAlg},
+    tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
+    terms::{DocumentId, MediaType, UserScope},
+    user::UserType,
 };
 
 /// The largest document, in bytes.

@@ -19,7 +19,12 @@ use crate::{
     },
     error::Code,
     flows::{Vestibule, prove, redeem, session},
-    http::{form::Form, urls, urls::Action, visit::{Visit, see_other}},
+    http::{
+        form::Form,
+        urls,
+        urls::Action,
+        visit::{Visit, see_other},
+    },
     secret::Secret,
 };
 
@@ -76,8 +81,8 @@ async fn send_code(mut open: Open) -> Response {
 
 async fn code(mut open: Open, form: &Form) -> Response {
     crash::point("passcode-received");
-    let typed = Secret::new(form.get("code").unwrap_or_default());
-    match prove::verify_code(&open.visit.vestibule, &open.view, &mut open.journey, &typed).await {
+    let typed = form.get("code").unwrap_or_default();
+    match prove::verify_code(&open.visit.vestibule, &open.view, &mut open.journey, typed).await {
         Ok(()) => {
             crash::point("passcode-verified");
             open.go_on()

@@ -7,7 +7,12 @@ use crate::{
     crash,
     domain::journey::settle,
     error::Code,
-    flows::{directory::TenantView, journey::Loaded, session::{self, Session}, tokens},
+    flows::{
+        directory::TenantView,
+        journey::Loaded,
+        session::{self, Session},
+        tokens,
+    },
     http::{
         pages::{Chrome, Declined, Destination, Field, FormPost, Leaving},
         urls::Path,

@@ -95,7 +95,8 @@ impl Open {
         let sources = Sources { path: Some(authority), ..Sources::default() };
         let view = visit.vestibule.directory.context(sources).await.map_err(|code| Box::new(visit.refuse(code)))?;
         let mut journeys = browser::journeys(&visit.headers, view.tenant.id, &visit.vestibule).into_iter();
-        let journey = journeys.find(|journey| belongs(journey)).ok_or_else(|| Box::new(lost(&visit, &view, Code::JourneyLost)))?;
+        let journey =
+            journeys.find(|journey| belongs(journey)).ok_or_else(|| Box::new(lost(&visit, &view, Code::JourneyLost)))?;
         let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
         Ok(Self::begin(visit, view, journey, session))
     }
@@ -153,9 +154,10 @@ impl Open {
             let email = proof.email.as_ref().map(|email| email.address().to_string()).or(proof.claimed_email.clone());
             email.or(proof.name.clone()).or_else(|| user.map(|user| user.display_name.clone())).unwrap_or_default()
         });
-        let by_session = loaded.and_then(|loaded| loaded.session.as_ref()).and(user).map(|user| {
-            user.mail.as_ref().map_or_else(|| user.display_name.clone(), ToString::to_string)
-        });
+        let by_session = loaded
+            .and_then(|loaded| loaded.session.as_ref())
+            .and(user)
+            .map(|user| user.mail.as_ref().map_or_else(|| user.display_name.clone(), ToString::to_string));
         if let Some(label) = proven.or(by_session).filter(|label| !label.is_empty()) {
             return Some(AccountInUse { label, proven: true, switch });
         }

@@ -11,7 +11,11 @@ use crate::{
         user::UserType,
     },
     error::Code,
-    flows::{documents, journey::{Loaded, ways}, prove},
+    flows::{
+        documents,
+        journey::{Loaded, ways},
+        prove,
+    },
     http::{
         pages::{
             Destination, EnterCode, Identify, Leaving, OtherWay, Password, Refusal, Resume, ReviewPermissions, SendCode, Terms,
@@ -188,7 +192,8 @@ pub(in crate::http) fn refused_at_home(mut open: Open, code: Code) -> Response {
 fn review(open: Open, loaded: &Loaded, demands: &Demands) -> Response {
     let user = loaded.user.as_ref().map(|stored| &stored.value);
     let in_use = open.chrome(Some(loaded)).account.map(|account| account.label);
-    let invited_as = user.and_then(|user| user.mail.as_ref()).map(ToString::to_string).filter(|mail| Some(mail) != in_use.as_ref());
+    let invited_as =
+        user.and_then(|user| user.mail.as_ref()).map(ToString::to_string).filter(|mail| Some(mail) != in_use.as_ref());
     let privacy = &open.view.tenant.privacy;
     let shown = ReviewPermissions {
         chrome: open.chrome(Some(loaded)),

@@ -71,7 +71,12 @@ impl RemoteConfig {
         let (host, port) = (base.as_url().host_str(), base.as_url().port_or_known_default());
         let (Some(host), Some(port)) = (host, port) else { return Err(SetupError::Issuer) };
         let server: HostPort = format!("{host}:{port}").parse().map_err(|_| SetupError::Issuer)?;
-        Ok(Client::new(OutboundPolicy { allow: vec![server], extra_roots_pem: self.extra_roots_pem.clone() })?)
+        let policy = OutboundPolicy { allow: vec![server], ..OutboundPolicy::default() };
+        let policy = match &self.extra_roots_pem {
+            Some(pem) => policy.with_root(pem.clone()),
+            None => policy,
+        };
+        Ok(Client::new(policy)?)
     }
 }
 
