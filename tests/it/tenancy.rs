@@ -74,13 +74,13 @@ async fn t_08_common_links_and_authorities_name_nobody() {
 async fn the_field_for_the_organisation_leads_on_to_the_same_link() {
     let demo = shared_demo().await;
     let mut visitor = Visitor::new(&demo);
-    for (typed, code) in [("not a domain", "VB2014"), ("nobody.example", "VB1002")] {
-        let page = visitor.open(&demo.links.common).await.page();
-        let answer = visitor.press(&page, "next", &[("organisation", typed)]).await;
-        let answer = visitor.follow(answer).await;
-        assert_eq!(answer.code(), Some(code), "{typed}: {}", answer.body);
-        assert!(answer.page().has("organisation"), "it can be corrected at once: {}", answer.body);
-    }
+    let page = visitor.open(&demo.links.common).await.page();
+    let answer = visitor.press(&page, "next", &[("organisation", "not a domain")]).await;
+    let answer = visitor.follow(answer).await;
+    // The page's own code stays; the field's is beside it.
+    assert!(answer.page().has("organisation") && answer.body.contains("VB2014"), "{}", answer.body);
+    let answer = visitor.press(&answer.page(), "next", &[("organisation", "nobody.example")]).await;
+    visitor.follow(answer).await.refused(404, "VB1002");
     for typed in [demo.verified_domain.clone(), format!("  {}. ", demo.verified_domain.to_ascii_uppercase())] {
         let page = visitor.open(&demo.links.common).await.page();
         let answer = visitor.press(&page, "next", &[("organisation", &typed)]).await;
@@ -201,7 +201,8 @@ async fn t_10_the_passcode_page_does_not_tell_who_is_known() {
     let known = demo.person(SignsInWith::OneTimePasscode).email;
     let domain = known.split_once('@').expect("an address").1;
     let mut seen = Vec::new();
-    for address in [known.clone(), format!("nobody-{}@{domain}", &random()[..4].to_ascii_lowercase().replace(['-', '_'], "x"))] {
+    // The same first letter, which stands in the picture beside the address.
+    for address in [known.clone(), format!("{}nobody@{domain}", &known[..1])] {
         let mut guest = Guest::new(&demo, demo.person(SignsInWith::OneTimePasscode));
         guest.person.email.clone_from(&address);
         let sending = guest.stop_before(&demo.links.panel_by_id, "send-code").await;

@@ -10,7 +10,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::support::{
     client::{Client, Tokens, peek},
-    count,
+    count, crowd,
     journey::{Guest, shared_demo},
     process::Demo,
     random,
@@ -97,6 +97,7 @@ async fn s_11_g_09_a_verifier_without_a_challenge_is_a_downgrade() {
 /// G-01: two hundred exchanges of one code at one moment; exactly one gets tokens.
 #[tokio::test(flavor = "multi_thread")]
 async fn g_01_a_code_gives_tokens_once_however_many_ask_together() {
+    let _crowd = crowd().await;
     let demo = shared_demo().await;
     let client = Arc::new(Client::of(&demo).await);
     let mut guest = Guest::signed_in(&demo).await;
@@ -122,6 +123,7 @@ async fn g_01_a_code_gives_tokens_once_however_many_ask_together() {
 /// G-05, G-08: two hundred uses of one refresh token; the grace gives every tab the same successor, never a second family.
 #[tokio::test(flavor = "multi_thread")]
 async fn g_05_g_08_a_refresh_token_has_one_successor_however_many_ask_together() {
+    let _crowd = crowd().await;
     let demo = shared_demo().await;
     let client = Arc::new(Client::of(&demo).await);
     let mut guest = Guest::signed_in(&demo).await;

@@ -22,6 +22,12 @@ pub(crate) fn count(quick: usize, full: usize) -> usize {
     if std::env::var_os("VESTIBULE_TEST_FULL").is_some() { full } else { quick }
 }
 
+/// Held by a test that opens hundreds of connections at once: the server allows an address only so many.
+pub(crate) async fn crowd() -> tokio::sync::MutexGuard<'static, ()> {
+    static CROWD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    CROWD.lock().await
+}
+
 /// 256 random bits in base64url, which is also a well-formed PKCE verifier.
 pub(crate) fn random() -> String {
     use base64::Engine;
