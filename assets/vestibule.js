@@ -4,6 +4,11 @@
 // A page that only passes an answer on does so by itself.
 document.querySelector("form[data-submit-at-once]")?.submit();
 
+// Browsers keep whole pages for the back button, whatever `no-store` says. Who comes back may have signed out since.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
 // One press is enough: a second one while the first is under way is dropped.
 for (const form of document.querySelectorAll("form[method=post]")) {
   let sent = false;

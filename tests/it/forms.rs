@@ -206,7 +206,8 @@ async fn b_01_b_02_b_04_the_session_cookie_is_known_by_its_exact_octets() {
     let guest = Guest::signed_in(&demo).await;
     let panel = Url::parse(&demo.links.panel_by_id).expect("a URL");
     let cookies = guest.browser.jar.header(&panel).expect("cookies");
-    let session = cookies.split("; ").find(|cookie| cookie.contains("vb-s-")).expect("a session").to_owned();
+    let name = format!("__Host-vb-s-{}=", demo.tenant_id.replace('-', ""));
+    let session = cookies.split("; ").find(|cookie| cookie.starts_with(&name)).expect("a session").to_owned();
     let http = Visitor::new(&demo);
     let signed_in = async |cookie: Vec<u8>| {
         let value = HeaderValue::from_bytes(&cookie).expect("a header value");

@@ -136,7 +136,7 @@ async fn b_09_going_back_after_signing_out_shows_nothing() {
     browser.press("sign-out").await;
     browser.wait_for("signed-out").await;
     browser.script("history.back()").await;
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    browser.wait_for("email").await;
     assert!(!browser.has("sign-out").await, "{}", browser.text().await);
     browser.close().await;
 }

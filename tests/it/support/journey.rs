@@ -75,7 +75,8 @@ impl<'a> Guest<'a> {
                 Ok(url) => return Ok(url),
                 Err(answer) => answer,
             };
-            match self.next_button(&answer) {
+            // A page that is shown again with an error would be shown for ever.
+            match self.next_button(&answer).filter(|_| !answer.page().has("error")) {
                 Some(button) if Some(button) != before => answer = self.do_step(&answer, button).await,
                 _ => return Err(answer),
             }
@@ -106,7 +107,7 @@ impl<'a> Guest<'a> {
     fn next_button(&self, answer: &Answer) -> Option<&'static str> {
         let page = answer.page();
         let asks = |id: &str| page.has(id);
-        if asks("error-code") || asks("error") {
+        if asks("error-code") {
             return None;
         }
         if asks("password") || asks("code") {
