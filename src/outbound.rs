@@ -124,10 +124,14 @@ impl Client {
 
     fn with_lookup(policy: OutboundPolicy, lookup: Lookup) -> Result<Self, OutboundError> {
         let setup = |error: reqwest::Error| OutboundError::Setup(error.without_url().into());
-        let roots = match &policy.extra_roots_pem {
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(setup)?,
-            None => Vec::new(),
-        };
+        let mut roots = Vec::new();
+        for pem in &policy.roots {
+            let found = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
+            if found.is_empty() {
+                return Err(OutboundError::Setup("a file of root certificates holds none".into()));
+            }
+            roots.extend(found);
+        }
         let client = |reach| {
             let builder = || {
                 reqwest::Client::builder()

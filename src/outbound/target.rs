@@ -22,21 +22,20 @@ pub struct HostPort {
     port: u16,
 }
 
-/// Why a text is no [`HostPort`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an outbound exception is one exact host:port, without wildcards, ranges or addresses that stand for many (checklist N-06)"
-)]
-pub struct HostPortError;
+/// A text that is no [`HostPort`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not one exact host:port; wildcards, ranges and addresses that stand for many are not accepted")]
+pub struct HostPortError(String);
 
 impl FromStr for HostPort {
     type Err = HostPortError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (written, port) = text.rsplit_once(':').ok_or(HostPortError)?;
+        let refused = || HostPortError(text.to_owned());
+        let (written, port) = text.rsplit_once(':').ok_or_else(refused)?;
         let port_is_plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
-        let port = port.parse().ok().filter(|_| port_is_plain).ok_or(HostPortError)?;
-        let host = Host::parse(written).map_err(|_| HostPortError)?;
+        let port = port.parse().ok().filter(|_| port_is_plain).ok_or_else(refused)?;
+        let host = Host::parse(written).map_err(|_| refused())?;
         // `0`, `127.1` and full-width letters are read as something other than they look: only the plain form is taken.
         let plain = host.to_string() == written.to_ascii_lowercase();
         let exact = match &host {
@@ -44,7 +43,7 @@ impl FromStr for HostPort {
             Host::Ipv4(address) => !address.is_unspecified() && !address.is_broadcast() && !address.is_multicast(),
             Host::Ipv6(address) => !address.is_unspecified() && !address.is_multicast(),
         };
-        if plain && exact { Ok(Self { host, port }) } else { Err(HostPortError) }
+        if plain && exact { Ok(Self { host, port }) } else { Err(refused()) }
     }
 }
 
@@ -68,14 +67,13 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Which targets are reached besides public addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Which targets are reached besides public addresses, and who is trusted besides the system's roots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboundPolicy {
     /// Exact exceptions, whatever address they have. Each deserves a line in the log at start.
     pub allow: Vec<HostPort>,
-    /// Further roots to trust beside the system's, PEM: the certificate authority of a company.
-    pub extra_roots_pem: Option<String>,
+    /// Further root certificates, PEM: the certificate authority of a company.
+    pub(super) roots: Vec<Vec<u8>>,
 }
 
 /// How a target may be reached.
@@ -88,6 +86,22 @@ pub(super) enum Reach {
 }
 
 impl OutboundPolicy {
+    /// A policy with these exceptions, each `host:port`.
+    ///
+    /// # Errors
+    /// [`HostPortError`], with the entry, for the first that is not one exact host and port.
+    pub fn parse<S: AsRef<str>>(allow: &[S]) -> Result<Self, HostPortError> {
+        let allow = allow.iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>()?;
+        Ok(Self { allow, roots: Vec::new() })
+    }
+
+    /// The same policy, trusting further root certificates (PEM, one or more). They are read when a client is made.
+    #[must_use]
+    pub fn with_root(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
     /// Whether, and how, a URL may be requested; `None` when it may not. Names are judged once more when they are resolved.
     pub(super) fn reach(&self, url: &Url) -> Option<Reach> {
         let host = url.host()?.to_owned();
@@ -272,16 +286,13 @@ mod tests {
             " localhost:80",
             "ｌocalhost:80",
         ] {
-            assert!(bad.parse::<HostPort>().is_err(), "{bad}");
+            assert!(OutboundPolicy::parse(&[bad]).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn n_06_an_exception_covers_its_host_and_port_only() {
-        let policy = OutboundPolicy {
-            allow: vec!["localhost:9443".parse().unwrap(), "10.0.0.7:443".parse().unwrap()],
-            ..OutboundPolicy::default()
-        };
+        let policy = OutboundPolicy::parse(&["localhost:9443", "10.0.0.7:443"]).unwrap();
         let reach = |url: &str| policy.reach(&Url::parse(url).unwrap());
         assert_eq!(reach("https://localhost:9443/"), Some(Reach::Anywhere));
         assert_eq!(reach("http://LOCALHOST:9443/"), Some(Reach::Anywhere));

@@ -44,8 +44,7 @@ where
 }
 
 fn client_for(address: SocketAddr) -> Client {
-    let policy = OutboundPolicy { allow: vec![address.to_string().parse().unwrap()], ..OutboundPolicy::default() };
-    Client::new(policy).unwrap()
+    Client::new(OutboundPolicy::parse(&[address.to_string()]).unwrap()).unwrap()
 }
 
 fn url(address: SocketAddr) -> Url {
@@ -244,7 +243,8 @@ async fn f_12_certificates_are_checked() {
     };
     let ask = async |address: SocketAddr, root: Option<String>| {
         let entry = format!("localhost:{}", address.port());
-        let policy = OutboundPolicy { allow: vec![entry.parse().unwrap()], extra_roots_pem: root };
+        let policy = OutboundPolicy::parse(&[&entry]).unwrap();
+        let policy = if let Some(root) = root { policy.with_root(root) } else { policy };
         let url = Url::parse(&format!("https://{entry}/")).unwrap();
         Client::new(policy).unwrap().get_json::<serde_json::Value>(&url, Authorization::None).await
     };
@@ -254,8 +254,17 @@ async fn f_12_certificates_are_checked() {
     assert!(matches!(ask(good, None).await, Err(OutboundError::Tls(_))), "unknown authority");
     assert!(matches!(ask(serve("other.example", false).await, root()).await, Err(OutboundError::Tls(_))), "wrong name");
     assert!(matches!(ask(serve("localhost", true).await, root()).await, Err(OutboundError::Tls(_))), "expired");
-    let bad = OutboundPolicy { extra_roots_pem: Some("-----BEGIN CERTIFICATE-----\n!\n".into()), ..OutboundPolicy::default() };
-    assert!(matches!(Client::new(bad), Err(OutboundError::Setup(_))));
+    for bad in [
+        "-----BEGIN CERTIFICATE-----
+!
+-----END CERTIFICATE-----
+",
+        "no certificate",
+        "",
+    ] {
+        let answer = Client::new(OutboundPolicy::default().with_root(bad));
+        assert!(matches!(answer, Err(OutboundError::Setup(_))), "{bad}: {answer:?}");
+    }
 }
 
 #[tokio::test]
