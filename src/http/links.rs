@@ -28,7 +28,7 @@ use crate::{
         journey::{Journey, Loaded},
         session::{self, Session},
     },
-    oidc::AuthorizeRequest,
+    oidc::{AuthorizeRequest, authorize::Prompts},
     store::records,
 };
 
@@ -233,8 +233,9 @@ pub(super) fn start(visit: Visit, view: Arc<TenantView>, request: AuthorizeReque
         .as_ref()
         .and_then(|request| request.hinted_user)
         .is_some_and(|hinted| session.as_ref().is_some_and(|session| session.user != hinted));
-    // The client wants to hear about somebody else than the one who is signed in.
-    journey.switching = other;
+    let choose = journey.request.as_ref().is_some_and(|request| request.prompts.contains(Prompts::SELECT_ACCOUNT));
+    // The client wants to hear about somebody else than the one who is signed in, or lets the person say who they are.
+    journey.switching = other || choose;
     Open::begin(visit, view, journey, session)
 }
 

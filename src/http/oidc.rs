@@ -110,7 +110,7 @@ async fn begin(visit: Visit, authority: &str, input: &[u8], has_cookies: bool) -
             let answer = error.response(view.keys.issuer());
             return match answer {
                 // Nobody is signed in: a page first, so that our links cannot be used to send people anywhere (S-25).
-                AuthorizationResponse::Redirect { location } if session.is_none() => {
+                AuthorizationResponse::Redirect { location } if session.is_none() && !error.is_silent() => {
                     let mut refusal = Refusal::new(visit.chrome(Some(&view), None), error.code());
                     refusal.go_on = Some(location.into());
                     refusal.contact = super::visit::contact(&view);

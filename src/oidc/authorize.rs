@@ -211,9 +211,12 @@ impl BoundAuthorize<'_> {
     /// # Errors
     /// The first rule that the request breaks.
     pub fn validate(mut self, keys: &PublicKeys, now: jiff::Timestamp) -> Result<AuthorizeRequest, RedirectError> {
+        let silent = self.params.peek("prompt").ok().flatten().is_some_and(|prompts| prompts.split(' ').any(|name| name == "none"));
         match self.read(keys, now) {
             Ok(request) => Ok(request),
-            Err(Fault(code, description)) => Err(RedirectError { target: self.target, code, description: description.into() }),
+            Err(Fault(code, description)) => {
+                Err(RedirectError { target: self.target, code, description: description.into(), silent })
+            }
         }
     }
 
@@ -361,7 +364,7 @@ impl AuthorizeRequest {
     /// A refusal of this request.
     #[must_use]
     pub fn refuse(&self, code: Code) -> RedirectError {
-        RedirectError { target: self.target.clone(), code, description: String::new() }
+        RedirectError { target: self.target.clone(), code, description: String::new(), silent: self.is_silent() }
     }
 }
 

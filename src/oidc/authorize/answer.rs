@@ -108,6 +108,8 @@ pub struct RedirectError {
     pub(super) code: Code,
     /// Words for the app's maker beyond those of the code; may be empty.
     pub(super) description: String,
+    /// The request asked for silence (`prompt=none`, also in wrong company), so no page may come first.
+    pub(super) silent: bool,
 }
 
 impl RedirectError {
@@ -115,6 +117,12 @@ impl RedirectError {
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// Whether the request asked that nobody be shown anything.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// What it is called in OAuth.

@@ -165,7 +165,7 @@ async fn read_one(socket: &mut (impl AsyncReadExt + Unpin)) -> String {
                 let mut body = vec![0; length];
                 socket.read_exact(&mut body).await.expect("a body");
                 assert_eq!(head + 4, text.len());
-                return text + &String::from_utf8_lossy(&body);
+                return text + String::from_utf8_lossy(&body).as_ref();
             }
         }
     })
