@@ -247,7 +247,8 @@ mod tests {
     #[test]
     fn a_request_tells_whether_a_person_or_a_program_sends_it() {
         const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
-        let cases: &[(&Method, &[(&str, &str)], Way)] = &[
+        type Case<'a> = (&'a Method, &'a [(&'static str, &'static str)], Way);
+        let cases: &[Case<'_>] = &[
             (&Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], Way::Lead),
             (&Method::POST, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], Way::Ask),
             (&Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe"), ("accept", BROWSER)], Way::Tell),

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod directory;
 pub mod documents;
 mod foundation;
+mod in_process;
 pub mod journey;
 pub mod keys;
 pub mod live;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use foundation::{Foundation, Races, audited};
+pub use in_process::InProcess;
 
 use crate::{
     domain::WebUrl,

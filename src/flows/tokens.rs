@@ -86,7 +86,7 @@ pub async fn answer(vestibule: &Vestibule, view: &Arc<TenantView>, request: Toke
     }
 }
 
-async fn trade_code(
+pub(super) async fn trade_code(
     vestibule: &Vestibule,
     view: &TenantView,
     client: &Client<'_>,

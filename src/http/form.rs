@@ -3,7 +3,7 @@
 use crate::error::Code;
 
 /// The fields of a posted form.
-pub struct Form(Vec<(String, String)>);
+pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads an `application/x-www-form-urlencoded` body.
@@ -11,7 +11,7 @@ impl Form {
     /// # Errors
     /// [`Code::RequestInvalid`] when it is not UTF-8 or has more than 16 fields, [`Code::ParameterRepeated`] when a field
     /// appears twice.
-    pub fn parse(body: &[u8]) -> Result<Self, Code> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Code> {
         let text = std::str::from_utf8(body).map_err(|_| Code::RequestInvalid)?;
         let mut fields: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
@@ -24,8 +24,7 @@ impl Form {
     }
 
     /// A field's value.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

@@ -21,7 +21,6 @@ use super::{
 use crate::{clock::random_uuid, domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
 /// All routes of the provider.
-#[must_use]
 pub fn router(vestibule: Arc<Vestibule>) -> Router {
     // Pages, which browsers show and which carry cookies: never framed, never posted to by other sites.
     let pages: Router<Arc<Vestibule>> = Router::new()

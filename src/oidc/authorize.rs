@@ -211,7 +211,8 @@ impl BoundAuthorize<'_> {
     /// # Errors
     /// The first rule that the request breaks.
     pub fn validate(mut self, keys: &PublicKeys, now: jiff::Timestamp) -> Result<AuthorizeRequest, RedirectError> {
-        let silent = self.params.peek("prompt").ok().flatten().is_some_and(|prompts| prompts.split(' ').any(|name| name == "none"));
+        let silent =
+            self.params.peek("prompt").ok().flatten().is_some_and(|prompts| prompts.split(' ').any(|name| name == "none"));
         match self.read(keys, now) {
             Ok(request) => Ok(request),
             Err(Fault(code, description)) => {

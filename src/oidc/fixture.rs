@@ -114,10 +114,13 @@ pub(super) fn sign_in() -> SignIn {
     SignIn {
         user: "00000000-0000-4000-8000-0000000000e1".parse().unwrap(),
         session: "00000000-0000-4000-8000-0000000000f1".parse().unwrap(),
+        session_began: after(-60),
+        session_expires: after(23 * 60 * 60),
         auth_time: after(-60),
         source: IdentitySource::OneTimePasscode,
         amr: vec!["otp".into()],
         idp: issuer(contoso()).to_string(),
+        email: None,
         epoch: 7,
     }
 }
@@ -131,6 +134,8 @@ pub(super) fn grantee(scopes: &str) -> Grantee {
         name: "Mara Example".into(),
         email: Some(KnownEmail::Verified(VerifiedEmail::proven_by_passcode("mara@fabrikam.example".parse().unwrap()))),
         session: sign_in.session,
+        session_began: sign_in.session_began,
+        session_expires: sign_in.session_expires,
         auth_time: sign_in.auth_time,
         source: sign_in.source,
         amr: sign_in.amr,

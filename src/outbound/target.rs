@@ -73,7 +73,7 @@ pub struct OutboundPolicy {
     /// Exact exceptions, whatever address they have. Each deserves a line in the log at start.
     pub allow: Vec<HostPort>,
     /// Further root certificates, PEM: the certificate authority of a company.
-    pub(crate) roots: Vec<Vec<u8>>,
+    pub(super) roots: Vec<Vec<u8>>,
 }
 
 /// How a target may be reached.

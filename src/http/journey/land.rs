@@ -68,7 +68,12 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
 }
 
 /// Brings an answer to a client by way of a page.
-pub fn answer_client(chrome: Chrome, view: &TenantView, request: &AuthorizeRequest, answer: AuthorizationResponse) -> Response {
+pub(in crate::http) fn answer_client(
+    chrome: Chrome,
+    view: &TenantView,
+    request: &AuthorizeRequest,
+    answer: AuthorizationResponse,
+) -> Response {
     let name = view.apps.get(&request.app).map(|app| app.display_name.clone()).unwrap_or_default();
     match answer {
         AuthorizationResponse::Redirect { location } => {

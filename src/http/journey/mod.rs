@@ -13,7 +13,6 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use http::HeaderMap;
 
 pub use forms::post;
 pub(super) use land::answer_client;
@@ -103,10 +102,6 @@ impl Open {
 
     pub(super) fn vestibule(&self) -> &Vestibule {
         &self.visit.vestibule
-    }
-
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.visit.headers
     }
 
     pub(super) async fn load(&self) -> Result<Loaded, Code> {

@@ -17,7 +17,7 @@ use crate::{
     error::Code,
     live::{Live, LiveState},
     oidc::{Issuer, PublicKeys},
-    outbound::{Client, HostPort, OutboundPolicy},
+    outbound::{Client, OutboundPolicy},
     seal::KeyRing,
     secret::Secret,
 };
@@ -70,13 +70,9 @@ impl RemoteConfig {
         let base: WebUrl = self.issuer.base().parse().map_err(|_| SetupError::Issuer)?;
         let (host, port) = (base.as_url().host_str(), base.as_url().port_or_known_default());
         let (Some(host), Some(port)) = (host, port) else { return Err(SetupError::Issuer) };
-        let server: HostPort = format!("{host}:{port}").parse().map_err(|_| SetupError::Issuer)?;
-        let policy = OutboundPolicy { allow: vec![server], ..OutboundPolicy::default() };
-        let policy = match &self.extra_roots_pem {
-            Some(pem) => policy.with_root(pem.clone()),
-            None => policy,
-        };
-        Ok(Client::new(policy)?)
+        let policy = OutboundPolicy::parse(&[format!("{host}:{port}")]).map_err(|_| SetupError::Issuer)?;
+        let roots = self.extra_roots_pem.iter().cloned();
+        Ok(Client::new(roots.fold(policy, OutboundPolicy::with_root))?)
     }
 }
 

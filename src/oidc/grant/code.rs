@@ -49,9 +49,11 @@ pub struct SignIn {
     pub user: UserId,
     /// The session. When it ends, nothing of it can be traded any more.
     pub session: SessionId,
-    /// When the session began.
+    /// When the session began, to the millisecond: see `vb_began` of the claims.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub session_began: Timestamp,
     /// When it ends by itself.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub session_expires: Timestamp,
     /// When the person authenticated.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]

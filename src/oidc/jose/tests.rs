@@ -21,7 +21,7 @@ fn claims_with(name: &str, value: Value) -> String {
     let mut claims = json!({
         "iss": issuer(contoso()).as_str(), "tid": contoso(), "sub": "s", "aud": api_audience(APP.parse().unwrap()), "client_id": APP,
         "exp": now().as_second() + 600, "iat": now().as_second(), "nbf": now().as_second(), "jti": "j", "scp": "openid", "ver": "2.0",
-        "oid": APP, "sid": APP, "auth_time": 1, "acr": "a", "idp": "i", "acct": 1, "vb_epoch": 0,
+        "oid": APP, "sid": APP, "auth_time": 1, "vb_began": 1000, "session_expiry": 90000, "acr": "a", "idp": "i", "acct": 1, "vb_epoch": 0,
     });
     if value.is_null() && name.starts_with('-') {
         claims.as_object_mut().unwrap().remove(&name[1..]);
