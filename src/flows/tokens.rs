@@ -15,6 +15,7 @@ use super::{
     session::{self, Session},
 };
 use crate::{
+    crash,
     domain::{
         TenantId, UserId, VerifiedEmail,
         app::App,
@@ -100,6 +101,7 @@ pub(super) async fn trade_code(
     };
     let grant = CodeGrant::open(&foundation.ring, tenant, &exchange.code).map_err(|reason| refused(&reason))?;
     check_code(&grant, exchange, client, tenant, now).map_err(|reason| refused(&reason))?;
+    crash::point("code-checked");
 
     let used = records::used_code(tenant, grant.id);
     let mut keys = vec![used.key().clone()];
@@ -128,9 +130,13 @@ pub(super) async fn trade_code(
     }
     let grantee = grantee(view, client.app(), &settled, &loaded, &grant.sign_in, grant.scopes, grant.nonce.clone())?;
     let tokens = mint(grantee, client.app(), &view.keys, &foundation.ring, now, &*foundation.entropy)?;
+    crash::point("tokens-made");
     match foundation.store.commit(batch).await {
         // Only the winner's tokens leave this function (checklist G-01).
-        Ok(()) => Ok(TokenResponse { refresh_token: refresh_token.map(|token| token.expose().to_owned()), ..tokens }),
+        Ok(()) => {
+            crash::point("tokens-committed");
+            Ok(TokenResponse { refresh_token: refresh_token.map(|token| token.expose().to_owned()), ..tokens })
+        }
         Err(StoreError::Conflict) => Err(code_reused(vestibule, view, &grant).await),
         Err(error) => Err(unavailable(error)),
     }

@@ -48,13 +48,12 @@ async fn dies_at(point: &str, signs_in_with: SignsInWith) {
     guest.browser.may_crash = true;
     let seen = until_the_crash(&mut guest, &client, &request).await;
     assert!(demo.process().wait(Duration::from_secs(20)).is_some(), "{point}: it did not die; {seen:?}");
-    let mut browser = guest.browser.clone();
-    browser.may_crash = false;
+    let browser = guest.browser.clone().reconnected();
     drop(demo);
 
     let demo = Demo::start_on(&address, data.clone(), &[]);
     let client = Client::of(&demo).await;
-    let mut guest = Guest { browser, ..Guest::new(&demo, person.clone()) };
+    let mut guest = Guest { browser, ..Guest::new(&demo, person) };
     // The same click again, as somebody does whose page did not load.
     let again = guest.browser.last_post.clone().expect("something was pressed");
     let answer = guest.browser.act(again).await;
@@ -75,17 +74,15 @@ async fn dies_at(point: &str, signs_in_with: SignsInWith) {
     if seen.code.is_some() {
         assert!(!guest.pressed.contains(&"accept"), "I2: {point}: asked again for what was acknowledged: {:?}", guest.pressed);
     }
+    if let Some(back) = back {
+        let code = client.code_in(&back, &request);
+        client.exchange(&demo, &code, &request).await;
+    }
     // I1: the code from before gives tokens at most once, whichever side of the crash.
     if let Some(code) = &seen.code {
         let answer = client.token(&client.code_grant(code, &request.verifier)).await;
         assert!(answer.status == 400 || (answer.status == 200 && !seen.tokens), "{point}: {}", answer.body);
         client.token(&client.code_grant(code, &request.verifier)).await.expect(400);
-    }
-    if let Some(back) = back {
-        let code = client.code_in(&back, &request);
-        if seen.code.as_ref() != Some(&code) {
-            client.exchange(&demo, &code, &request).await;
-        }
     }
     drop(demo);
     let redeemed = effects(&data).await;
@@ -146,7 +143,7 @@ async fn f_20_f_21_sessions_survive_a_restart() {
     assert!(ended.success(), "{ended}");
     drop(demo);
     let demo = Demo::start_on(&address, data, &[]);
-    let mut guest = Guest { browser, ..Guest::new(&demo, demo.person(SignsInWith::HomeOrganisation)) };
+    let mut guest = Guest { browser: browser.reconnected(), ..Guest::new(&demo, demo.person(SignsInWith::HomeOrganisation)) };
     let panel = guest.arrive(&demo.links.panel_by_id).await.expect(200);
     assert!(panel.page().has("sign-out") && guest.pressed.is_empty(), "{:?}", guest.pressed);
 }

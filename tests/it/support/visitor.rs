@@ -115,6 +115,11 @@ impl Visitor {
         Self { http, jar: Jar::default(), provider, here: None, last_post: None, may_crash: false }
     }
 
+    /// The same profile after the network was away: no connection is left open.
+    pub(crate) fn reconnected(self) -> Self {
+        Self { jar: self.jar, here: self.here, last_post: self.last_post, ..Self::of(self.provider) }
+    }
+
     /// Types an address into the browser.
     pub(crate) async fn open(&mut self, url: &str) -> Answer {
         let url = Url::parse(url).unwrap_or_else(|error| panic!("{error}: {url}"));
