@@ -13,6 +13,7 @@ mod forms;
 mod front;
 mod harness;
 mod hosts;
+mod house;
 mod mail;
 mod main_path;
 mod oidc_client;
