@@ -346,3 +346,43 @@ async fn s_08_acr_is_what_was_done_not_what_was_asked() {
     assert_eq!(claims["acct"], 1, "a guest");
     assert_eq!(claims["tid"], *demo.tenant_id);
 }
+
+#[tokio::test]
+async fn c_08_the_order_of_parameters_and_scopes_does_not_matter() {
+    let demo = shared_demo().await;
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    let mut request = client.request().with("scope", "email profile openid");
+    request.parameters.reverse();
+    let code = client.code(&mut guest, &request).await;
+    client.exchange(&demo, &code, &request).await;
+}
+
+/// S-06: an ID token of ours says whom the client wants to hear about, and nobody else will do.
+#[tokio::test]
+async fn s_06_c_14_a_hint_names_the_person_or_is_refused() {
+    let demo = Demo::start();
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    let request = client.request();
+    let code = client.code(&mut guest, &request).await;
+    let hint = client.exchange(&demo, &code, &request).await.id_token.expect("an ID token");
+    let silent = |hint: &str| client.request().with("prompt", "none").with("id_token_hint", hint);
+    let request = silent(&hint);
+    let back = guest.browser.open(&request.url()).await.onward().expect("a redirect");
+    client.code_in(&back, &request);
+    // somebody else is signed in
+    let mut other = Guest::new(&demo, demo.person(SignsInWith::OneTimePasscode));
+    other.arrive(&demo.links.panel_by_id).await.expect(200);
+    let request = silent(&hint);
+    let answer = other.browser.open(&request.url()).await;
+    assert!(["login_required", "interaction_required"].contains(&told(&client, &request, &answer).as_str()));
+    // and what is no ID token of ours is no hint
+    let (head, tail) = hint.rsplit_once('.').expect("a JWT");
+    let unsigned = format!("{}.{}.", "eyJhbGciOiJub25lIn0", hint.split('.').nth(1).expect("claims"));
+    for wrong in ["x", "a.b.c", &format!("{head}."), &format!("{head}.{}", tail.replace(&tail[..4], "AAAA")), &unsigned] {
+        let request = silent(wrong);
+        let answer = guest.browser.open(&request.url()).await;
+        assert_eq!(told(&client, &request, &answer), "invalid_request", "{wrong}");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::support::{
     browser::Browser,
     mailbox::Mailbox,
-    process::{Demo, Person, SignsInWith},
+    process::{Demo, Person, SignsInWith, run_ok, text},
 };
 
 /// Opens the app's link and proves who they are; ends on the review of permissions, or in the app when all is agreed.
@@ -109,6 +109,34 @@ async fn a_guest_with_a_passcode_agrees_once_and_is_in() {
 #[tokio::test]
 async fn a_guest_with_a_passcode_is_in_without_javascript() {
     walk(SignsInWith::OneTimePasscode, false, None).await;
+}
+
+/// A new version of the terms, published as the demo says, brings the terms page in the middle of the app, and once.
+#[tokio::test]
+async fn a_new_version_of_the_terms_is_asked_once() {
+    let demo = Demo::start();
+    let person = demo.person(SignsInWith::HomeOrganisation);
+    let browser = Browser::start().await;
+    prove(&browser, &demo, &person, &demo.links.app, None).await;
+    browser.press("accept").await;
+    agree_to_terms(&browser, &demo, None).await;
+    is_in(&browser, &demo, None).await;
+
+    let file = demo.data().join("guest-terms.en.md");
+    let words = std::fs::read_to_string(&file).expect("the terms") + "\nNo hats indoors.\n";
+    std::fs::write(&file, words).expect("the terms");
+    let report = run_ok(&["apply", text(&demo.data().join("tenants.toml")), "--data", text(demo.data())]);
+    assert!(report.contains("1 change"), "only the new version: {report}");
+    browser.open(&format!("{}reports/2026-11", demo.app.url)).await;
+    browser.wait_for("open-terms").await;
+    assert!(browser.text().await.contains("No hats indoors."));
+    browser.screenshot("new-version").await;
+    agree_to_terms(&browser, &demo, None).await;
+    browser.wait_for_text("Report 2026-11").await;
+    assert_eq!(browser.url().await, format!("{}reports/2026-11", demo.app.url), "back where they were");
+    browser.open(&demo.links.app).await;
+    is_in(&browser, &demo, None).await;
+    browser.close().await;
 }
 
 /// Declining leaves the guest where they were; they can start again from the page that says so.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::support::{
-    count, crowd,
+    crowd,
     journey::Guest,
     page::Action,
     process::{Demo, SignsInWith},

@@ -12,7 +12,7 @@ use crate::support::{
     client::{Client, Tokens, peek},
     count, crowd,
     journey::{Guest, shared_demo},
-    process::Demo,
+    process::{Demo, run_ok, text},
     random,
     visitor::Answer,
 };
@@ -331,4 +331,39 @@ async fn the_administrators_application_gets_a_token_for_the_directory_and_nothi
         answer.status == 400
             || peek(answer.json()["access_token"].as_str().unwrap_or(".e30."))["roles"].as_array().is_none_or(Vec::is_empty)
     );
+}
+
+/// F-13, S-20: after a rotation by command new tokens have new keys, and what the old ones signed is still good.
+#[tokio::test]
+async fn f_13_s_20_old_tokens_and_hints_outlive_a_rotation() {
+    let demo = Demo::start();
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    let request = client.request();
+    let code = client.code(&mut guest, &request).await;
+    let old = client.exchange(&demo, &code, &request).await;
+    let rotate =
+        |ahead: &str| run_ok(&["keys", "rotate", &demo.verified_domain, "--publish-ahead", ahead, "--data", text(demo.data())]);
+    let kid = |token: &str| jsonwebtoken::decode_header(token).expect("a JWT").kid;
+    // published, and not used yet
+    rotate("3600");
+    let published = Client::of(&demo).await;
+    assert!(published.keys.keys.len() > client.keys.keys.len(), "{:?}", published.keys);
+    let request = client.request();
+    let code = client.code(&mut guest, &request).await;
+    let same = client.exchange(&demo, &code, &request).await;
+    assert_eq!(kid(&same.access_token), kid(&old.access_token));
+    // used
+    rotate("0");
+    let client = Client::of(&demo).await;
+    let request = client.request();
+    let code = client.code(&mut guest, &request).await;
+    let new = client.exchange(&demo, &code, &request).await;
+    assert_ne!(kid(&new.access_token), kid(&old.access_token));
+    client.userinfo(&old.access_token).await.expect(200);
+    let hinted = client.request().with("prompt", "none").with("id_token_hint", &old.id_token.expect("an ID token"));
+    let back = guest.browser.open(&hinted.url()).await.onward().expect("a redirect");
+    client.code_in(&back, &hinted);
+    // The app's door learns of the new keys by itself.
+    guest.arrive(&demo.app.url).await.expect(200);
 }

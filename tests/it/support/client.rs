@@ -72,7 +72,6 @@ pub(crate) struct Tokens {
     pub(crate) id_token: Option<String>,
     /// The ID token's claims, verified.
     pub(crate) claims: Value,
-    pub(crate) scope: String,
 }
 
 impl Client {
@@ -166,7 +165,6 @@ impl Client {
             refresh_token: member("refresh_token"),
             claims: member("id_token").map_or(Value::Null, |token| self.verified_id_token(&token)),
             id_token: member("id_token"),
-            scope: member("scope").unwrap_or_default(),
         };
         for secret in [Some(&tokens.access_token), tokens.refresh_token.as_ref(), tokens.id_token.as_ref()].into_iter().flatten()
         {

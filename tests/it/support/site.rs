@@ -1,9 +1,6 @@
 //! Little web servers that stand for the rest of the world.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -14,7 +11,6 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Site {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Site {
@@ -22,15 +18,14 @@ impl Site {
     pub(crate) async fn serve(head: impl Into<String>, body: impl Into<String>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (head, body, requests) = (head.into(), body.into(), Arc::<Mutex<Vec<String>>>::default());
+        let (head, body) = (head.into(), body.into());
         let answer = format!("HTTP/1.1 200 OK\r\n{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-        let seen = Arc::clone(&requests);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer_one(stream, answer.clone(), Arc::clone(&seen)));
+                tokio::spawn(answer_one(stream, answer.clone()));
             }
         });
-        Self { address, requests }
+        Self { address }
     }
 
     /// Serves a page.
@@ -47,20 +42,12 @@ impl Site {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
-
-    /// The request lines that came in.
-    pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().expect("not poisoned").clone()
-    }
 }
 
-async fn answer_one(stream: TcpStream, answer: String, requests: Arc<Mutex<Vec<String>>>) {
+async fn answer_one(stream: TcpStream, answer: String) {
     let mut stream = BufReader::new(stream);
-    let (mut line, mut first) = (String::new(), true);
+    let mut line = String::new();
     while stream.read_line(&mut line).await.is_ok_and(|read| read > 2) {
-        if std::mem::take(&mut first) {
-            requests.lock().expect("not poisoned").push(line.trim_end().to_owned());
-        }
         line.clear();
     }
     let _ = stream.write_all(answer.as_bytes()).await;

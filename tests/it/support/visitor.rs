@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use reqwest::{
     Method, RequestBuilder, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, ORIGIN},
+    header::{ACCEPT, COOKIE, HeaderMap, LOCATION, ORIGIN},
     redirect::Policy,
 };
 use serde_json::Value;
@@ -233,6 +233,7 @@ impl Visitor {
         rules::check_location(&url, &headers);
         if self.provider.contains(&url.origin().ascii_serialization()) {
             rules::check_page(&url, &headers, &body);
+            assert!(!matches!(status.as_u16(), 307 | 308), "S-43: {url}: {status}");
             assert!(!status.is_server_error() || status == 503, "{url}: {status}\n{body}");
         }
         Answer { url, status, headers, body }
@@ -242,12 +243,6 @@ impl Visitor {
     pub(crate) async fn get_json(&mut self, url: &str) -> Answer {
         let url = Url::parse(url).unwrap_or_else(|error| panic!("{error}: {url}"));
         let request = self.request(Method::GET, &url).header(ACCEPT, "application/json");
-        self.send(request).await
-    }
-
-    /// A program's POST of a form body, already encoded.
-    pub(crate) async fn post_body(&mut self, url: &Url, body: String) -> Answer {
-        let request = self.request(Method::POST, url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         self.send(request).await
     }
 }
