@@ -7,11 +7,11 @@
 //!
 //! `https` only, by the system's roots of trust; `http` for listed hosts of this machine.
 
-use std::{error::Error, fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -93,6 +93,9 @@ impl Authorization<'_> {
         Ok(())
     }
 }
+
+/// A request under way, in the form of `openidconnect`.
+pub type Exchange = BoxFuture<'static, Result<http::Response<Vec<u8>>, OutboundError>>;
 
 /// The guarded HTTP client. Cheap to clone; clones share connections.
 #[derive(Clone)]
@@ -241,12 +244,7 @@ impl Client {
 
     /// The client in the form that `openidconnect` calls. Answers of 3xx, 429 and 5xx are errors there, since their bodies
     /// are no OAuth answers.
-    pub fn openidconnect_http(
-        &self,
-    ) -> impl Fn(http::Request<Vec<u8>>) -> Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, OutboundError>> + Send>>
-    + Send
-    + Sync
-    + use<> {
+    pub fn openidconnect_http(&self) -> impl Fn(http::Request<Vec<u8>>) -> Exchange + Send + Sync + use<> {
         let client = self.clone();
         move |request| {
             let client = client.clone();

@@ -1,1 +1,68 @@
-//! To come.
+//! Load facts, decide purely, commit once: what pages, programs and the command line share.
+
+pub mod apply;
+pub mod directory;
+pub mod documents;
+mod foundation;
+mod in_process;
+pub mod journey;
+pub mod keys;
+pub mod live;
+pub mod passwords;
+pub mod prove;
+pub mod redeem;
+pub mod session;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use foundation::{Foundation, Races, audited};
+pub use in_process::InProcess;
+
+use crate::{
+    domain::WebUrl,
+    identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
+    live::{FeedLog, LiveState},
+    mail::{Outbox, Sender},
+};
+
+/// A running server, as flows and handlers see it.
+#[derive(Debug)]
+pub struct Vestibule {
+    /// Store, keys, time, randomness.
+    pub foundation: Foundation,
+    /// The tenants.
+    pub directory: directory::Directory,
+    /// What doors must know at once.
+    pub live: Arc<LiveState>,
+    /// The same, for doors elsewhere.
+    pub feed: FeedLog,
+    /// Home organisations.
+    pub upstreams: Upstreams,
+    /// One-time passcodes.
+    pub passcodes: Passcodes,
+    /// Passwords.
+    pub accounts: Accounts,
+    /// Mail to be sent.
+    pub outbox: Outbox,
+    /// Who mails are from.
+    pub sender: Sender,
+    /// The server is about to stop: streams that never end do.
+    pub draining: CancellationToken,
+}
+
+impl Vestibule {
+    /// Whether `host` (without a port) is that of the public URL.
+    #[must_use]
+    pub fn is_public_host(&self, host: &str) -> bool {
+        self.public_url().as_url().host_str() == Some(host)
+    }
+
+    /// The origin under which browsers reach the server.
+    #[must_use]
+    pub fn public_url(&self) -> &WebUrl {
+        &self.foundation.public_url
+    }
+}

@@ -1,3 +1,18 @@
-//! The web face of the server.
+//! HTTP: parsing in, rendering out, no rules.
 
+pub mod assets;
+pub mod browser;
+pub mod documents;
+pub mod federation;
+mod form;
 pub mod front;
+pub mod journey;
+pub mod links;
+pub mod live;
+pub mod oidc;
+pub mod pages;
+mod router;
+pub mod urls;
+pub mod visit;
+
+pub use router::{refuse_at_the_front, router};

@@ -57,6 +57,7 @@ pub use guest::Guest;
 pub use provider::{Provider, SignInEndpoints};
 #[cfg(feature = "remote")]
 pub use remote::RemoteConfig;
+pub use routes::{CALLBACK, SIGNED_OUT};
 pub use service::{GuestService, ResponseFuture};
 
 use self::{attempt::Attempts, bearer::Bearer, guard::Guard, session::SessionCookie};

@@ -28,13 +28,13 @@ use crate::{
 };
 
 /// Where the provider returns to: the app's registered redirect URI.
-pub(super) const CALLBACK: &str = "/.vestibule/callback";
+pub const CALLBACK: &str = "/.vestibule/callback";
 /// Where a script sends a person to sign in; `?return_to=` names a page of the app.
 pub(super) const SIGN_IN: &str = "/.vestibule/sign-in";
 /// Signs out: a page by GET, the act by POST from a page of the app.
 pub(super) const SIGN_OUT: &str = "/.vestibule/sign-out";
 /// Where the provider returns to after signing out: to be registered as the app's post-logout redirect URI.
-pub(super) const SIGNED_OUT: &str = "/.vestibule/signed-out";
+pub const SIGNED_OUT: &str = "/.vestibule/signed-out";
 
 const CALLBACK_PARAMS: &[Known] = &[("code", 4096), ("state", 8192), ("iss", 2048), ("error", 256), ("error_description", 2048)];
 const SIGN_IN_PARAMS: &[Known] = &[("return_to", 8192)];

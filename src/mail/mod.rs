@@ -1,1 +1,23 @@
-//! To come.
+//! Mail: what it says, how it waits, how it leaves.
+//!
+//! A mail is rendered once ([`Passcode`]; other kinds of mail get a file of their own beside `passcode.rs`), queued sealed
+//! in the same commit as what it announces ([`Outbox::enqueue`]), and sent by a worker ([`Outbox::run`]) through a
+//! [`Transport`]. What keeps codes and tickets out of logs, the store and header fields is kept here, once.
+
+mod agenda;
+mod message;
+mod outbox;
+mod passcode;
+#[cfg(feature = "smtp")]
+mod smtp;
+mod texts;
+mod transport;
+mod worker;
+
+pub use message::{ComposeError, Mail, MailId, RenderedMail, Sender, one_line};
+pub use outbox::{Outbox, OutboxItem, OutboxState, outbox_item, outbox_items};
+pub use passcode::Passcode;
+#[cfg(feature = "smtp")]
+pub use smtp::{SmtpLimits, SmtpTransport, SmtpUrlError};
+pub use transport::{FileTransport, SendError, Transport};
+pub use worker::OutboxSettings;

@@ -313,3 +313,6 @@ pub fn rotate(
         old.map(|key| (key.kid().to_owned(), key.published_until.map_or(until, |earlier| earlier.min(until)))).collect();
     Rotation { active_from, retired }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,6 @@ impl LogoutRequest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@
 
 pub mod authorize;
 pub mod discovery;
+#[cfg(test)]
+mod fixture;
 pub mod grant;
 pub mod jose;
 mod json;

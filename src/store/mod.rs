@@ -18,7 +18,8 @@ use jiff::Timestamp;
 
 use crate::domain::TenantId;
 
-pub mod contract;
+#[cfg(test)]
+mod contract;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod memory;
@@ -134,6 +135,15 @@ pub enum Write {
     Delete(Key),
 }
 
+impl Write {
+    /// The name of the record that is stored or removed.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        let (Self::Put { key, .. } | Self::Delete(key)) = self;
+        key
+    }
+}
+
 /// Checks and writes that are applied together or not at all, in one partition.
 #[must_use = "a batch does nothing until it is committed"]
 #[derive(Clone, Debug)]
@@ -165,8 +175,7 @@ impl Batch {
     /// # Panics
     /// When the key is of another partition, which is a fault in the calling code.
     pub fn write(mut self, write: Write) -> Self {
-        let (Write::Put { key, .. } | Write::Delete(key)) = &write;
-        assert_eq!(key.partition, self.partition, "a batch touches one partition");
+        assert_eq!(write.key().partition, self.partition, "a batch touches one partition");
         self.writes.push(write);
         self
     }
@@ -207,6 +216,17 @@ pub enum Change {
     /// Some changes were missed: whatever was remembered must be read again.
     Lost,
 }
+
+impl Change {
+    /// What the commit of `batch` is reported as; nothing when it wrote nothing.
+    fn of(batch: &Batch) -> Option<Self> {
+        let keys: Arc<[Key]> = batch.writes.iter().map(|write| write.key().clone()).collect();
+        (!keys.is_empty()).then_some(Self::Keys(keys))
+    }
+}
+
+/// How many changes a slow subscriber may fall behind before it is told [`Change::Lost`].
+const FEED_CAPACITY: usize = 4096;
 
 /// Why a store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]

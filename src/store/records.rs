@@ -9,14 +9,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, StoreError, Version, Watch, Write};
-use crate::domain::{
-    AgreementId, AppId, Domain, EmailAddress, FederationId, SessionId, TenantId, UserId,
-    app::App,
-    audit,
-    federation::Federation,
-    tenant::Tenant,
-    terms::{Acceptance, Agreement, DocumentId, MediaType},
-    user::{Identity, User},
+use crate::{
+    domain::{
+        AgreementId, AppId, Domain, EmailAddress, FederationId, SessionId, TenantId, UserId,
+        app::App,
+        audit,
+        federation::Federation,
+        tenant::Tenant,
+        terms::{Acceptance, Agreement, DocumentId, MediaType},
+        user::{Identity, User},
+    },
+    oidc::{
+        TenantKey,
+        grant::{GrantId, RefreshFamily},
+    },
 };
 
 /// The kinds of records. A number never changes its meaning.
@@ -65,6 +71,8 @@ pub mod kind {
     pub const USED_CODE: u8 = 40;
     /// Refresh families.
     pub const REFRESH_FAMILY: u8 = 41;
+    /// Which refresh families a session has.
+    pub const SESSION_FAMILY: u8 = 42;
     /// Passcode challenges.
     pub const PASSCODE: u8 = 50;
     /// Counters of sends and guesses.
@@ -302,6 +310,14 @@ pub struct UserCutoff {
     pub blocked: bool,
 }
 
+impl UserCutoff {
+    /// When no session that it concerns can still be alive: a session lasts 24 hours at most.
+    #[must_use]
+    pub fn forget_at(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(jiff::SignedDuration::from_hours(25)).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// A session that ended before its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnd {
@@ -311,6 +327,20 @@ pub struct SessionEnd {
     pub at: Timestamp,
     /// When it would have ended by itself: no need to remember it longer.
     pub forget: Timestamp,
+}
+
+/// That a code was used. Kept until the code would have expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedCode {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// That a session has a refresh family, which ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFamily {
+    /// The family.
+    pub family: GrantId,
 }
 
 /// Counts the changes of a tenant's terms. A session that was settled under an older count is checked again.
@@ -383,6 +413,18 @@ tenant_keys! {
     session_end(session: SessionId) -> SessionEnd = SESSION_END [session.as_bytes()];
     /// All sessions that ended early.
     session_ends() -> SessionEnd = SESSION_END [];
+    /// That a code was used, by the name of its grant.
+    used_code(grant: GrantId) -> UsedCode = USED_CODE [grant.as_bytes()];
+    /// A refresh family.
+    refresh_family(family: GrantId) -> RefreshFamily = REFRESH_FAMILY [family.as_bytes()];
+    /// That a session has a refresh family.
+    session_family(session: SessionId, family: GrantId) -> SessionFamily = SESSION_FAMILY [session.as_bytes(), family.as_bytes()];
+    /// The refresh families of a session.
+    session_families(session: SessionId) -> SessionFamily = SESSION_FAMILY [session.as_bytes()];
+    /// A signing key.
+    signing_key(kid: &str) -> TenantKey = SIGNING_KEY [kid.as_bytes()];
+    /// All signing keys.
+    signing_keys() -> TenantKey = SIGNING_KEY [];
     /// The count of changes of terms.
     terms_epoch() -> TermsEpoch = TERMS_EPOCH [];
     /// An entry of the audit log.

@@ -66,6 +66,12 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
+    /// An app whose door is in the process of the provider itself: nobody else can call this, so there is nothing to prove.
+    #[cfg(feature = "server")]
+    pub(crate) fn of_this_process(app: &'a App) -> Result<Self, Code> {
+        if app.enabled { Ok(Self { app }) } else { Err(Code::ClientNotAllowed) }
+    }
+
     /// The app.
     #[must_use]
     pub fn app(&self) -> &'a App {

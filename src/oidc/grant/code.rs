@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{Client, CodeExchange, GrantId};
 use crate::{
     clock::Entropy,
-    domain::{AppId, SessionId, TenantId, UserId, tenant::IdentitySource},
+    domain::{AppId, SessionId, TenantId, UserId, VerifiedEmail, tenant::IdentitySource},
     error::Code,
     oidc::{AuthorizeRequest, Scopes, authorize::CodeChallenge},
     seal::KeyRing,
-    secret::Secret,
+    secret::{Secret, SecretHash},
 };
 
 /// How long a code lives.
@@ -27,8 +27,8 @@ pub struct CodeGrant {
     pub tenant: TenantId,
     /// The app that it was issued to.
     pub app: AppId,
-    /// The redirect URI that it was sent to.
-    pub redirect_uri: String,
+    /// The SHA-256 of the redirect URI that it was sent to: codes travel in URLs and should stay short.
+    pub redirect_uri: [u8; 32],
     /// What the verifier has to match.
     pub code_challenge: Option<CodeChallenge>,
     /// For the ID token.
@@ -37,9 +37,8 @@ pub struct CodeGrant {
     pub scopes: Scopes,
     /// Who signed in.
     pub sign_in: SignIn,
-    /// When it was issued.
-    pub issued: Timestamp,
-    /// From when on it is void.
+    /// From when on it is void. Not also from when on it is valid: another node's clock may be a little behind.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub expires: Timestamp,
 }
 
@@ -50,11 +49,14 @@ pub struct SignIn {
     pub user: UserId,
     /// The session. When it ends, nothing of it can be traded any more.
     pub session: SessionId,
-    /// When the session began.
+    /// When the session began, to the millisecond: see `vb_began` of the claims.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub session_began: Timestamp,
     /// When it ends by itself.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub session_expires: Timestamp,
     /// When the person authenticated.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub auth_time: Timestamp,
     /// How.
     pub source: IdentitySource,
@@ -62,6 +64,8 @@ pub struct SignIn {
     pub amr: Vec<String>,
     /// The issuer of the identity that was proven.
     pub idp: String,
+    /// The address that was verified then.
+    pub email: Option<VerifiedEmail>,
     /// The epoch of terms up to which everything was agreed.
     pub epoch: u64,
 }
@@ -72,7 +76,7 @@ pub enum GrantRefusal {
     /// Not a code of ours.
     #[error("not a code")]
     Unknown,
-    /// Older than [`CODE_LIFE`], or of the future.
+    /// Older than [`CODE_LIFE`].
     #[error("the code has expired")]
     Expired,
     /// Of another tenant.
@@ -105,12 +109,11 @@ impl CodeGrant {
             id: GrantId::random(entropy),
             tenant,
             app: request.app,
-            redirect_uri: request.target.redirect_uri().to_owned(),
+            redirect_uri: *SecretHash::of(request.target.redirect_uri().as_bytes()).as_bytes(),
             code_challenge: request.code_challenge,
             nonce: request.nonce.clone(),
             scopes: request.scopes,
             sign_in,
-            issued: now,
             expires: now.checked_add(CODE_LIFE).unwrap_or(Timestamp::MAX),
         }
     }
@@ -154,10 +157,11 @@ pub fn check_code(
     if grant.app != client.app().id {
         return Err(GrantRefusal::Client);
     }
-    if now < grant.issued || now >= grant.expires {
+    if now >= grant.expires {
         return Err(GrantRefusal::Expired);
     }
-    if exchange.redirect_uri.as_deref() != Some(grant.redirect_uri.as_str()) {
+    let sent_to = exchange.redirect_uri.as_ref().map(|uri| *SecretHash::of(uri.as_bytes()).as_bytes());
+    if sent_to != Some(grant.redirect_uri) {
         return Err(GrantRefusal::RedirectUri);
     }
     let verifier_fits = match (&grant.code_challenge, &exchange.verifier) {
@@ -167,3 +171,6 @@ pub fn check_code(
     };
     if verifier_fits { Ok(()) } else { Err(GrantRefusal::Verifier) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,7 @@ impl fmt::Debug for GrantId {
 
 const KNOWN: &[Known] = &[
     ("grant_type", 64),
-    ("code", 4096),
+    ("code", 8192),
     ("redirect_uri", 2048),
     ("code_verifier", 128),
     ("refresh_token", 256),
@@ -136,3 +136,6 @@ impl TokenRequest {
 pub fn check_directory_scope(scope: &str, issuer: &Issuer) -> Result<(), Code> {
     if scope == directory_scope(issuer) { Ok(()) } else { Err(Code::ScopeInvalid) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,3 +250,6 @@ fn purpose(tenant: TenantId, family: GrantId) -> Vec<u8> {
 fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

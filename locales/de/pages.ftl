@@ -1,0 +1,166 @@
+# Jede Seite
+next = Weiter
+continue = Weiter
+accept = Zustimmen
+decline = Ablehnen
+cancel = Abbrechen
+sign-in = Anmelden
+sign-out = Abmelden
+start-again = Neu beginnen
+my-apps = Meine Apps
+back-to-app = Zurück zu { $app }
+title-error = Fehler:
+some-organisation = diese Organisation
+foot-privacy = Datenschutzerklärung von { $tenant }
+foot-trace = Referenz
+foot-by = Gastzugang mit Vestibule
+account-proven = Sie sind angemeldet als
+account-typed = Sie melden sich an als
+account-switch = Anderes Konto verwenden
+account-retype = Andere Adresse verwenden
+
+# Adresse
+identify-heading = Anmelden bei { $tenant }
+identify-heading-app = Anmelden bei { $app } von { $tenant }
+identify-lead = Verwenden Sie die E-Mail-Adresse, die eingeladen wurde.
+identify-label = E-Mail-Adresse
+identify-hint = Zum Beispiel name@organisation.example
+
+# Code per E-Mail
+send-heading = Code per E-Mail erhalten
+send-lead = Wir senden einen Code an { $email }. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
+send-button = Code senden
+code-heading = Code eingeben
+code-lead = Wenn { $email } eingeladen wurde, ist eine Nachricht mit einem Code aus 8 Ziffern dorthin unterwegs.
+code-label = Code
+code-hint =
+    { $minutes ->
+        [one] Er gilt einmal, { $minutes } Minute lang und nur in diesem Browser.
+       *[other] Er gilt einmal, { $minutes } Minuten lang und nur in diesem Browser.
+    }
+code-none = Keine Nachricht erhalten?
+code-none-folder = Sehen Sie im Ordner für unerwünschte E-Mails nach. Es kann ein bis zwei Minuten dauern.
+code-none-invited = Codes gehen nur an Personen, die eingeladen wurden. Wenn Sie meinen, eingeladen zu sein, fragen Sie Ihre Kontaktperson bei { $tenant }, welche Adresse eingeladen wurde.
+code-none-address = Prüfen Sie die Adresse oben auf Tippfehler. Sie können sie dort ändern.
+code-resend = Neuen Code senden
+code-resent = Wenn diese Adresse eingeladen wurde, ist ein neuer Code unterwegs. Ältere Codes gelten nicht mehr.
+
+# Andere Wege
+ways-heading = oder
+way-organisation = Mit Ihrer Organisation anmelden
+way-organisation-named = Bei { $organisation } anmelden
+way-code = Code per E-Mail erhalten
+way-account = Ein Konto hier verwenden
+
+# Passwort
+password-lead = Mit Ihrem Konto bei { $tenant }.
+password-label = Passwort
+
+# Weitergehen
+leaving-home-heading = Weiter zu { $name }
+leaving-home-lead = Sie melden sich bei Ihrer eigenen Organisation an, { $name }, und kommen danach hierher zurück. Ihr Passwort bleibt dort.
+leaving-app-heading = { $name } wird geöffnet
+leaving-app-lead = Sie werden zu { $name } weitergeleitet.
+leaving-signed-out-heading = Sie sind abgemeldet
+leaving-signed-out-lead = Sie werden zu { $name } zurückgeleitet.
+resume-heading = Alles erledigt
+resume-lead = Sie können jetzt zu { $tenant } weitergehen.
+resume-lead-app = Sie können jetzt { $app } von { $tenant } öffnen.
+
+# Berechtigungen
+review-heading = Berechtigungen prüfen
+review-lead = { $tenant } möchte Sie als Gast aufnehmen. Bitte lesen Sie, was das für Ihre Daten bedeutet.
+review-lead-app = { $tenant } möchte { $app } mit Ihnen als Gast teilen. Bitte lesen Sie, was das für Ihre Daten bedeutet.
+review-lead-again = { $tenant } bittet Sie, Ihre Zustimmung erneut zu prüfen.
+review-requester = Angefragt von
+review-invited-as = Die Einladung ging an { $address }. Sie nehmen sie mit dem oben gezeigten Konto an.
+review-shared = Was geteilt wird
+review-shared-name = Ihr Name
+review-shared-email = Ihre E-Mail-Adresse
+review-shared-ids = Kennungen, die Ihr Konto von anderen unterscheiden
+review-allowed = Was { $tenant } tun darf
+review-allowed-receive = Diese Profildaten erhalten
+review-allowed-log = Erfassen und protokollieren, was Sie in den Apps tun
+review-allowed-use = Beides verwenden, um Ihnen Zugang zu geben und ihn zu schützen
+review-privacy = Datenschutz
+review-statement = Datenschutzerklärung von { $tenant } lesen
+review-contact = Fragen zu Ihren Daten:
+review-no-statement = { $tenant } hat keine Datenschutzerklärung angegeben.
+review-no-privacy = { $tenant } hat weder eine Datenschutzerklärung noch eine Kontaktadresse für Sie angegeben.
+review-trust = Stimmen Sie nur zu, wenn Sie { $tenant } vertrauen und diese Anfrage erwartet haben.
+review-later = Bis dahin wird nichts geteilt, und Sie können später wieder austreten.
+
+# Nutzungsbedingungen
+terms-heading = Nutzungsbedingungen
+terms-lead = Bevor Sie eintreten, bittet { $tenant } um Ihre Zustimmung zu diesen Bedingungen.
+terms-lead-app = Bevor Sie { $app } öffnen, bittet { $tenant } um Ihre Zustimmung zu diesen Bedingungen.
+terms-position = Vereinbarung { $number } von { $of }
+terms-kind-pdf = PDF
+terms-kind-page = Dokument
+terms-version = Version { $version }
+terms-published = seit { $day }
+terms-open = Dokument öffnen
+terms-must-open = Öffnen Sie zuerst das Dokument in einem neuen Tab. Stimmen Sie dann hier zu.
+terms-may-open = Öffnet sich in einem neuen Tab.
+terms-opened = Sie haben dieses Dokument geöffnet.
+terms-decline-hint = Wenn Sie ablehnen, werden Sie nicht angemeldet. Sie können jederzeit zurückkommen und zustimmen.
+document-close = Sie können diesen Tab schließen und dort weitermachen, wo Sie hergekommen sind.
+
+# Apps
+panel-heading = Meine Apps
+panel-greeting = Willkommen, { $name }
+panel-lead =
+    { $apps ->
+        [one] { $tenant } teilt diese App mit Ihnen.
+       *[other] { $tenant } teilt diese Apps mit Ihnen.
+    }
+panel-empty = { $tenant } hat noch keine App mit Ihnen geteilt
+panel-ask = Zugang erhalten Sie hier:
+panel-ask-host = Um Zugang zu erhalten, fragen Sie die Person bei { $tenant }, die Sie eingeladen hat.
+panel-missing = Fehlt etwas? Fragen Sie hier:
+
+# Abmelden
+out-heading = Abmelden?
+out-lead = Damit endet Ihre Sitzung bei { $tenant } in diesem Browser.
+out-lead-app = { $app } möchte Sie abmelden. Damit endet Ihre Sitzung in diesem Browser.
+out-stay = Angemeldet bleiben
+signed-out-heading = Sie sind abgemeldet
+signed-out-lead = Ihre Sitzung bei { $tenant } ist beendet.
+signed-out-home = Möglicherweise sind Sie bei { $organisation } noch angemeldet. Melden Sie sich an gemeinsam genutzten Computern auch dort ab.
+signed-out-again = Wieder anmelden
+
+# Ablehnungen
+refusal-organisation = Dieser Link führt zu
+refusal-invited-as = Eingeladene Adresse
+refusal-ask = Hier hilft man Ihnen:
+refusal-code = Code
+organisation-label = Domain der Organisation
+organisation-hint = Zum Beispiel contoso.example
+declined-heading = Sie wurden nicht angemeldet
+
+# Tage und Sprachen
+day = { $day }. { $month } { $year }
+month-1 = Januar
+month-2 = Februar
+month-3 = März
+month-4 = April
+month-5 = Mai
+month-6 = Juni
+month-7 = Juli
+month-8 = August
+month-9 = September
+month-10 = Oktober
+month-11 = November
+month-12 = Dezember
+language-da = Dänisch
+language-de = Deutsch
+language-en = Englisch
+language-es = Spanisch
+language-fr = Französisch
+language-it = Italienisch
+language-ja = Japanisch
+language-nl = Niederländisch
+language-pl = Polnisch
+language-pt = Portugiesisch
+language-sv = Schwedisch
+language-zh = Chinesisch

@@ -1,0 +1,58 @@
+//! `serve`: runs the server that a configuration describes.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+
+use super::{Secrets, admin, asked_to_stop};
+use crate::{
+    config::{Config, Log, MailTransport},
+    server::{self, Server},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The configuration file.
+    #[arg(long, default_value = "vestibule.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    secrets: Secrets,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let mut config = Config::load(&self.config)?;
+        if let Some(url) = self.secrets.smtp_url {
+            config.mail = MailTransport::Smtp { url, ca: None };
+        }
+        start_log(config.log);
+        let (foundation, backend) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
+        let vestibule = server::build(&config, foundation)?;
+        let server = Server::bind(&config, Arc::clone(&vestibule)).await?;
+        let admin = admin::listen(&config.data, &vestibule)?;
+        for listen in &config.listen {
+            tracing::info!(address = %listen.address, tls = listen.tls.is_some(), "listening as {}", config.public_url);
+        }
+        let failed = backend.failed();
+        let stop = async {
+            tokio::select! {
+                () = asked_to_stop() => {}
+                reason = failed => tracing::error!(reason, "the store has failed; stopping so that a supervisor can start again"),
+            }
+        };
+        let served = server.run(stop).await;
+        admin.close();
+        served
+    }
+}
+
+/// Starts the log, on standard error.
+pub(super) fn start_log(log: Log) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log {
+        Log::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        Log::Json => builder.json().init(),
+    }
+}

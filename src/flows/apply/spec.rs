@@ -1,0 +1,317 @@
+//! What an apply file says: tenants with their domains, apps, federations, agreements and users.
+//!
+//! The file is TOML; documents and pictures are files beside it. [`Desired::load`] reads both, so that what goes over the
+//! administration socket is complete. What the file does not mention is left as it is.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
+    app::{PkcePolicy, RedirectUri, SigningAlg},
+    tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
+    terms::{DocumentId, MediaType, UserScope},
+    user::UserType,
+};
+
+/// The largest document, in bytes.
+pub const DOCUMENT_LIMIT: usize = 10 << 20;
+/// The largest logo, in bytes.
+pub const LOGO_LIMIT: usize = 100 << 10;
+
+/// The state that an operator wants.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Desired {
+    /// Tenants.
+    #[serde(rename = "tenant")]
+    pub tenants: Vec<TenantSpec>,
+    /// The bytes of the documents and logos that `tenants` names by path, base64; filled in by [`Desired::load`].
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+/// A tenant.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantSpec {
+    /// Its id; found by its first domain when absent.
+    pub id: Option<TenantId>,
+    /// Its name.
+    pub display_name: String,
+    /// Its domains, the initial one first.
+    pub domains: Vec<TenantDomain>,
+    /// Hosts that stand for it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// What guests are told about their data.
+    #[serde(default)]
+    pub privacy: PrivacyProfile,
+    /// How its pages look.
+    #[serde(default)]
+    pub branding: BrandingSpec,
+    /// How it treats its guests.
+    #[serde(default)]
+    pub policy: TenantPolicy,
+    /// Its apps.
+    #[serde(default, rename = "app")]
+    pub apps: Vec<AppSpec>,
+    /// The home organisations that it trusts.
+    #[serde(default, rename = "federation")]
+    pub federations: Vec<FederationSpec>,
+    /// Its terms of use.
+    #[serde(default, rename = "agreement")]
+    pub agreements: Vec<AgreementSpec>,
+    /// Guests and members.
+    #[serde(default, rename = "user")]
+    pub users: Vec<UserSpec>,
+}
+
+/// How a tenant's pages look.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrandingSpec {
+    /// The accent colour.
+    pub accent: Option<Color>,
+    /// A PNG file, at most 100 KiB.
+    pub logo: Option<PathBuf>,
+}
+
+/// An app; found by its id, else by its name.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppSpec {
+    /// Its id, which is its `client_id`.
+    pub id: Option<AppId>,
+    /// Its name.
+    pub display_name: String,
+    /// One line for the panel.
+    pub description: Option<String>,
+    /// Where it starts.
+    pub homepage: Option<WebUrl>,
+    /// Where codes may be sent.
+    #[serde(default)]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a browser may go after signing out.
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// A client that cannot keep a secret.
+    #[serde(default)]
+    pub public: bool,
+    /// The secret of a confidential client, at least 32 characters. Without it one is made and printed, once.
+    pub client_secret: Option<String>,
+    /// Whether PKCE is required.
+    #[serde(default)]
+    pub pkce: PkcePolicy,
+    /// Whether it has a tile on the panel.
+    #[serde(default = "yes")]
+    pub visible: bool,
+    /// Whether only assigned users may open it.
+    #[serde(default)]
+    pub assignment_required: bool,
+    /// Whether it may be signed in to.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Directory permissions.
+    #[serde(default)]
+    pub permissions: Vec<String>,
+    /// How its ID tokens are signed.
+    #[serde(default = "rs256")]
+    pub id_token_alg: SigningAlg,
+    /// How its access tokens are signed.
+    #[serde(default = "es256")]
+    pub access_token_alg: SigningAlg,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn rs256() -> SigningAlg {
+    SigningAlg::RS256
+}
+
+fn es256() -> SigningAlg {
+    SigningAlg::ES256
+}
+
+/// A home organisation; found by its id, else by its issuer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederationSpec {
+    /// Its id, which is part of the redirect URI to register there: `<public URL>/<tenant id>/federation/<id>/callback`.
+    pub id: Option<FederationId>,
+    /// Its name.
+    pub display_name: String,
+    /// Its issuer, exactly.
+    pub issuer: WebUrl,
+    /// Our client id there.
+    pub client_id: String,
+    /// Our client secret there.
+    pub client_secret: String,
+    /// The e-mail domains it is trusted for.
+    pub domains: Vec<Domain>,
+    /// Whether it is in use.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// Terms of use; found by their name.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementSpec {
+    /// Its id, when it must be a given one.
+    pub id: Option<AgreementId>,
+    /// Its name for administrators.
+    pub name: String,
+    /// Where it stands among several.
+    #[serde(default)]
+    pub order: u32,
+    /// Whether it has to be opened before it can be accepted.
+    #[serde(default = "yes")]
+    pub must_open: bool,
+    /// The names of the apps it covers; all sign-ins when empty.
+    #[serde(default)]
+    pub apps: Vec<String>,
+    /// Whom it covers.
+    #[serde(default)]
+    pub users: UserScope,
+    /// Its files, the default language first.
+    #[serde(rename = "file")]
+    pub files: Vec<AgreementFileSpec>,
+    /// Whether it is in force.
+    #[serde(default = "yes")]
+    pub published: bool,
+}
+
+/// An agreement in one language. A file whose bytes differ from the current version becomes a new version.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementFileSpec {
+    /// The language.
+    pub language: LanguageTag,
+    /// The title that guests see.
+    pub display_name: String,
+    /// The document: `.pdf`, `.md` or `.txt`, at most 10 MiB.
+    pub path: PathBuf,
+    /// Whether a new version voids earlier acceptances.
+    #[serde(default = "yes")]
+    pub major: bool,
+}
+
+/// A guest or member; found by id, else by address.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserSpec {
+    /// The id; needed for somebody without an address.
+    pub id: Option<UserId>,
+    /// Guest (the default) or member.
+    #[serde(default = "guest")]
+    pub user_type: UserType,
+    /// The name.
+    pub display_name: String,
+    /// The invited address.
+    pub mail: Option<EmailAddress>,
+    /// Further addresses.
+    #[serde(default)]
+    pub other_mails: Vec<EmailAddress>,
+    /// The language of mails.
+    pub preferred_language: Option<LanguageTag>,
+    /// False: blocked, with every session ended at once.
+    #[serde(default = "yes")]
+    pub account_enabled: bool,
+    /// A member's password.
+    pub password: Option<String>,
+    /// The names of the apps they are assigned to.
+    #[serde(default)]
+    pub apps: Vec<String>,
+}
+
+fn guest() -> UserType {
+    UserType::Guest
+}
+
+/// What is wrong with an apply file. Each problem says where it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct SpecError(pub Vec<String>);
+
+impl Desired {
+    /// Reads an apply file and the files it names.
+    ///
+    /// # Errors
+    /// Every problem that was found, not just the first.
+    pub fn load(path: &Path) -> Result<Self, SpecError> {
+        let text = std::fs::read_to_string(path).map_err(|error| SpecError(vec![format!("{}: {error}", path.display())]))?;
+        let mut desired: Self = toml::from_str(&text).map_err(|error| SpecError(vec![format!("{}: {error}", path.display())]))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut problems = Vec::new();
+        for named in desired.named_files() {
+            match std::fs::read(folder.join(&named)) {
+                Ok(bytes) => {
+                    desired.files.insert(named, BASE64_STANDARD.encode(bytes));
+                }
+                Err(error) => problems.push(format!("{}: {error}", named.display())),
+            }
+        }
+        if problems.is_empty() { Ok(desired) } else { Err(SpecError(problems)) }
+    }
+
+    fn named_files(&self) -> Vec<PathBuf> {
+        let documents = self.tenants.iter().flat_map(|t| &t.agreements).flat_map(|a| &a.files).map(|file| file.path.clone());
+        let logos = self.tenants.iter().filter_map(|tenant| tenant.branding.logo.clone());
+        documents.chain(logos).collect()
+    }
+
+    /// The bytes of a named file.
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let text = self.files.get(path).ok_or_else(|| format!("{}: the file is missing", path.display()))?;
+        BASE64_STANDARD.decode(text).map_err(|_| format!("{}: the file is not base64", path.display()))
+    }
+
+    /// A document with its kind, checked for kind and size.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn document(&self, path: &Path) -> Result<Document, String> {
+        let bytes = self.bytes(path)?;
+        let media = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("pdf") if bytes.starts_with(b"%PDF-") => MediaType::Pdf,
+            Some("md") if std::str::from_utf8(&bytes).is_ok() => MediaType::Markdown,
+            Some("txt") if std::str::from_utf8(&bytes).is_ok() => MediaType::Text,
+            _ => return Err(format!("{}: a document is a PDF (.pdf), or UTF-8 text (.md, .txt)", path.display())),
+        };
+        if bytes.is_empty() || bytes.len() > DOCUMENT_LIMIT {
+            return Err(format!("{}: a document has at least a byte and at most 10 MiB", path.display()));
+        }
+        Ok(Document { id: DocumentId::of(&bytes), media, bytes })
+    }
+
+    /// A logo, checked for kind and size.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn logo(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let bytes = self.bytes(path)?;
+        if bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.len() <= LOGO_LIMIT {
+            Ok(bytes)
+        } else {
+            Err(format!("{}: a logo is a PNG of at most 100 KiB", path.display()))
+        }
+    }
+}
+
+/// A document that can be stored.
+#[derive(Debug)]
+pub struct Document {
+    /// Its name.
+    pub id: DocumentId,
+    /// Its kind.
+    pub media: MediaType,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}

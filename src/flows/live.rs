@@ -1,0 +1,139 @@
+//! Feeds what the store's changes say into the directory's memory and to all doors.
+//!
+//! When this stops, nothing is heard any more, and every door closes: [`LiveState`](crate::live::LiveState) fails closed.
+
+use std::time::Duration;
+
+use super::Vestibule;
+use crate::{
+    domain::TenantId,
+    live::LiveEvent,
+    store::{
+        Change, Key, Partition, StoreError, Watch,
+        records::{self, SessionEnd, TermsEpoch, UserCutoff, decode, kind},
+    },
+};
+
+/// How often the doors of this process are told that it is alive.
+const PULSE: Duration = Duration::from_millis(500);
+/// How often what has expired is forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Reads everything that doors must know. Subscribe to the feed first, so that nothing falls between.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn load_all(vestibule: &Vestibule) -> Result<(), StoreError> {
+    for tenant in vestibule.foundation.store.list(&records::tenants_listed()).await? {
+        let id = tenant.value.id;
+        let events = events_of(vestibule, id).await?;
+        vestibule.live.replace(id, &events);
+    }
+    vestibule.live.heard(vestibule.foundation.now());
+    Ok(())
+}
+
+async fn events_of(vestibule: &Vestibule, tenant: TenantId) -> Result<Vec<LiveEvent>, StoreError> {
+    let store = &vestibule.foundation.store;
+    let cutoffs = store.list(&records::user_cutoffs(tenant)).await?.into_iter().map(|stored| cutoff(stored.value));
+    let ends = store.list(&records::session_ends(tenant)).await?.into_iter().map(|stored| ended(stored.value));
+    let epoch = store.get(&records::terms_epoch(tenant)).await?.map(|stored| raised(stored.value));
+    Ok(cutoffs.chain(ends).chain(epoch).collect())
+}
+
+/// Follows the store's changes until it is gone or the server stops.
+pub async fn follow(vestibule: &Vestibule, mut watch: Watch) {
+    let mut pulse = tokio::time::interval(PULSE);
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            change = watch.next() => match change {
+                Some(change) => {
+                    vestibule.directory.forget(&change);
+                    if let Err(error) = tell(vestibule, &change).await {
+                        // Not knowing is worse than saying no: without a pulse the doors close, until this goes well again.
+                        tracing::error!(%error, "a change could not be read; doors close until it can");
+                        recover(vestibule, &mut watch).await;
+                    }
+                }
+                None => {
+                    tracing::error!("the store's feed has ended; doors close");
+                    return;
+                }
+            },
+            _ = pulse.tick() => vestibule.live.heard(vestibule.foundation.now()),
+            _ = sweep.tick() => vestibule.live.forget_expired(vestibule.foundation.now()),
+            () = vestibule.draining.cancelled() => return,
+        }
+    }
+}
+
+/// Starts over: a new subscription, then everything is read again, until that goes well.
+async fn recover(vestibule: &Vestibule, watch: &mut Watch) {
+    loop {
+        *watch = vestibule.foundation.store.watch();
+        vestibule.directory.forget(&Change::Lost);
+        match reload(vestibule).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, "the store still cannot be read"),
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+async fn tell(vestibule: &Vestibule, change: &Change) -> Result<(), StoreError> {
+    let keys = match change {
+        Change::Keys(keys) => keys,
+        Change::Lost => return reload(vestibule).await,
+    };
+    for key in keys.iter() {
+        if let Partition::Tenant(tenant) = key.partition()
+            && let Some(event) = event(vestibule, key).await?
+        {
+            vestibule.feed.publish(tenant, event);
+        }
+    }
+    Ok(())
+}
+
+/// After a gap everything is told again: each event says how things are, so that hearing it twice changes nothing.
+async fn reload(vestibule: &Vestibule) -> Result<(), StoreError> {
+    for tenant in vestibule.foundation.store.list(&records::tenants_listed()).await? {
+        for event in events_of(vestibule, tenant.value.id).await? {
+            vestibule.feed.publish(tenant.value.id, event);
+        }
+        vestibule.feed.publish(tenant.value.id, LiveEvent::KeysChanged);
+    }
+    Ok(())
+}
+
+/// What doors must know of a changed record, if anything.
+async fn event(vestibule: &Vestibule, key: &Key) -> Result<Option<LiveEvent>, StoreError> {
+    if key.kind() == kind::SIGNING_KEY {
+        return Ok(Some(LiveEvent::KeysChanged));
+    }
+    if !(kind::USER_CUTOFF..=kind::TERMS_EPOCH).contains(&key.kind()) {
+        return Ok(None);
+    }
+    let Some(entry) = vestibule.foundation.store.entries(std::slice::from_ref(key)).await?.pop().flatten() else {
+        return Ok(None);
+    };
+    Ok(Some(match key.kind() {
+        kind::USER_CUTOFF => cutoff(decode::<UserCutoff>(entry)?.value),
+        kind::SESSION_END => ended(decode::<SessionEnd>(entry)?.value),
+        _ => raised(decode::<TermsEpoch>(entry)?.value),
+    }))
+}
+
+fn cutoff(cutoff: UserCutoff) -> LiveEvent {
+    let forget = (!cutoff.blocked).then(|| cutoff.forget_at(cutoff.sessions_valid_from));
+    LiveEvent::UserCutoff { user: cutoff.user, sessions_valid_from: cutoff.sessions_valid_from, blocked: cutoff.blocked, forget }
+}
+
+fn ended(end: SessionEnd) -> LiveEvent {
+    LiveEvent::SessionEnded { session: end.session, forget: end.forget }
+}
+
+fn raised(epoch: TermsEpoch) -> LiveEvent {
+    LiveEvent::TermsEpoch { everywhere: epoch.everywhere, apps: epoch.apps }
+}

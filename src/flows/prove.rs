@@ -1,0 +1,184 @@
+//! How a journey comes to a proof: at the home organisation, by a mailed code, with a password.
+
+use std::net::IpAddr;
+
+use super::{
+    Vestibule,
+    directory::{TenantView, unavailable},
+    journey::Journey,
+};
+use crate::{
+    domain::{
+        EmailAddress, FederationId, WebUrl,
+        federation::Federation,
+        tenant::IdentitySource,
+        user::{Identity, User, UserType, VerifiedIdentity},
+    },
+    error::Code,
+    http::urls::Path,
+    identity::{
+        passcode::NewCode,
+        upstream::{Callback, Demands, UpstreamError},
+    },
+    mail,
+    secret::Secret,
+    store::{Batch, records},
+};
+
+/// Where a browser is sent to prove an identity.
+#[derive(Debug)]
+pub struct Away {
+    /// The home organisation's name.
+    pub name: String,
+    /// Its authorization endpoint, with the request.
+    pub url: String,
+}
+
+/// Starts a sign-in at the home organisation of the journey's address.
+///
+/// # Errors
+/// When there is none, or it cannot be reached or trusted.
+pub async fn begin_home(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey) -> Result<Away, Code> {
+    let address = journey.address.clone().ok_or(Code::NoIdentitySource)?;
+    let federation = view.federation_for(&address.domain()).ok_or(Code::HomeDisabled)?;
+    let asked = journey.demands();
+    let request = journey.request.as_ref();
+    let demands = Demands {
+        login_hint: Some(&address),
+        prompt_login: asked.authenticated_since.is_some_and(|since| since >= journey.started),
+        max_age: request.and_then(|request| request.max_age),
+    };
+    let begun = vestibule.upstreams.begin(federation, &callback(vestibule, view, federation)?, demands).await;
+    let (url, attempt) = begun.map_err(|error| refused(view, federation, &error))?;
+    journey.attempt = Some(attempt);
+    Ok(Away { name: federation.display_name.clone(), url: url.into() })
+}
+
+/// Takes the home organisation's answer.
+///
+/// # Errors
+/// When the sign-in was not begun by this journey at this home organisation, or the answer cannot be trusted.
+pub async fn finish_home(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    federation: FederationId,
+    answer: &Callback,
+) -> Result<(), Code> {
+    let attempt = journey.attempt.take().ok_or(Code::JourneyLost)?;
+    let federation = view.federation(federation).ok_or(Code::HomeDisabled)?;
+    let secret = federation.open_secret(view.tenant.id, &vestibule.foundation.ring).ok_or_else(|| {
+        tracing::error!(tenant = %view.tenant.id, federation = %federation.id, "the client secret was sealed by a key that is not in the ring");
+        Code::Internal
+    })?;
+    let redirect_uri = callback(vestibule, view, federation)?;
+    let finished = vestibule.upstreams.finish(federation, &secret, &redirect_uri, &attempt, answer).await;
+    let identity = finished.map_err(|error| refused(view, federation, &error))?;
+    journey.prove(identity, vestibule.foundation.now());
+    Ok(())
+}
+
+fn refused(view: &TenantView, federation: &Federation, error: &UpstreamError) -> Code {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::warn!(tenant = %view.tenant.id, federation = %federation.id, %error, source, "sign-in at a home organisation failed");
+    error.code()
+}
+
+/// The federation's own redirect URI, from the configured origin.
+fn callback(vestibule: &Vestibule, view: &TenantView, federation: &Federation) -> Result<WebUrl, Code> {
+    let path = Path::Callback(view.tenant.id, federation.id).to_string();
+    let base = vestibule.public_url().as_str().trim_end_matches('/');
+    format!("{base}{path}").parse().map_err(|_| Code::Internal)
+}
+
+/// Mails a code to the journey's address, if a guest has it; for others everything is the same but the mail.
+///
+/// # Errors
+/// When the client or the tenant asks too often, or the store is unavailable.
+pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, client: IpAddr) -> Result<(), Code> {
+    let address = journey.address.clone().ok_or(Code::JourneyLost)?;
+    let holder = holder(vestibule, view, &address).await?;
+    let language = holder.as_ref().and_then(|user| user.preferred_language.clone());
+    let minutes = view.tenant.policy.passcode_minutes;
+    let enqueue = |batch: Batch, code: &NewCode| {
+        let passcode = mail::Passcode {
+            tenant: &view.tenant,
+            to: &address,
+            code: &code.digits,
+            minutes,
+            language: language.as_ref(),
+            origin: Some(vestibule.public_url()),
+        };
+        let mail = passcode.mail(&vestibule.sender).map_err(|error| {
+            tracing::error!(%error, "a passcode mail could not be written");
+            Code::Internal
+        })?;
+        Ok(vestibule.outbox.enqueue(batch, view.tenant.id, &mail, code.expires, code.decoy))
+    };
+    let sent = vestibule.passcodes.send(&view.tenant, &journey.id.0, &address, holder.is_some(), client, enqueue).await;
+    sent?;
+    journey.code_sent = Some(vestibule.foundation.now());
+    journey.codes_sent = journey.codes_sent.saturating_add(1);
+    Ok(())
+}
+
+/// The guest who holds an address and could sign in with it.
+async fn holder(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) -> Result<Option<User>, Code> {
+    let store = &vestibule.foundation.store;
+    let tenant = view.tenant.id;
+    let index = store.get(&records::address(tenant, address)).await.map_err(unavailable)?;
+    // Strangers cost the same two reads.
+    let user = index.map_or(crate::domain::UserId(uuid::Uuid::nil()), |index| index.value.user);
+    let user = store.get(&records::user(tenant, user)).await.map_err(unavailable)?;
+    Ok(user.map(|stored| stored.value).filter(|user| user.user_type == UserType::Guest))
+}
+
+/// Takes the code that was typed.
+///
+/// # Errors
+/// When it is wrong, too old, or has been tried too often.
+pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, typed: &str) -> Result<(), Code> {
+    let address = journey.address.clone().ok_or(Code::JourneyLost)?;
+    let email = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, &address, typed).await?;
+    let now = vestibule.foundation.now();
+    let identity = VerifiedIdentity {
+        // Whoever holds the mailbox is the same person the next time, at this tenant and nowhere else.
+        identity: Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: format!("mailto:{address}") },
+        source: IdentitySource::OneTimePasscode,
+        email: Some(email),
+        claimed_email: None,
+        name: None,
+        auth_time: now,
+        amr: vec!["otp".to_owned()],
+    };
+    journey.prove(identity, now);
+    Ok(())
+}
+
+/// Takes the password of one of the tenant's own people.
+///
+/// # Errors
+/// [`Code::PasswordWrong`], also when there is no such person; [`Code::TooManyCodes`] after too many tries.
+pub async fn verify_password(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    password: &Secret,
+) -> Result<(), Code> {
+    let address = journey.address.clone().ok_or(Code::JourneyLost)?;
+    let index = records::address(view.tenant.id, &address);
+    let holder = vestibule.foundation.store.get(&index).await.map_err(unavailable)?.map(|index| index.value.user);
+    let user = vestibule.accounts.verify(view.tenant.id, &address, holder, password).await?;
+    let now = vestibule.foundation.now();
+    let identity = VerifiedIdentity {
+        identity: Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: user.to_string() },
+        source: IdentitySource::LocalAccount,
+        email: view.tenant.verified_member_address(&address),
+        claimed_email: Some(address.to_string()),
+        name: None,
+        auth_time: now,
+        amr: vec!["pwd".to_owned()],
+    };
+    journey.prove(identity, now);
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! One page a step.
+
+use axum::response::{IntoResponse, Response};
+
+use super::{Open, land};
+use crate::{
+    domain::{
+        journey::{Demands, Step, next},
+        tenant::IdentitySource,
+        terms::{Audience, MediaType, Owed, owed},
+        user::UserType,
+    },
+    error::Code,
+    flows::{
+        documents,
+        journey::{Loaded, ways},
+        prove,
+    },
+    http::{
+        pages::{
+            Destination, EnterCode, Identify, Leaving, OtherWay, Password, Refusal, Resume, ReviewPermissions, SendCode, Terms,
+            markdown::{Rendered, markdown, plain_text},
+        },
+        urls::{Action, Path},
+        visit::contact,
+    },
+};
+
+/// Shows what the journey owes. `error` is what was wrong with the form that led here.
+pub(super) async fn show(open: Open, error: Option<Code>) -> Response {
+    let loaded = match open.load().await {
+        Ok(loaded) => loaded,
+        Err(code) => return open.visit.refuse_in(Some(&open.view), code),
+    };
+    // What is shown borrows the snapshot, not the journey, which goes on changing.
+    let view = open.view.clone();
+    let journey = open.journey.clone();
+    let languages = open.languages.wished.clone();
+    let step = next(&loaded.facts(&view, &journey, &languages));
+    if journey.request.as_ref().is_some_and(crate::oidc::AuthorizeRequest::is_silent) && step != Step::Land {
+        return land::refuse_client(open, silent_refusal(&step));
+    }
+    match step {
+        Step::Identify => identify(open, error),
+        Step::Authenticate(IdentitySource::HomeOrganisation) if error.is_none() => home_organisation(open).await,
+        Step::Authenticate(IdentitySource::HomeOrganisation) => refuse(open, &loaded, error.unwrap_or(Code::HomeRefused)),
+        Step::Authenticate(IdentitySource::OneTimePasscode) => passcode(open, error),
+        Step::Authenticate(IdentitySource::LocalAccount) => password(open, error),
+        Step::Refuse(code) => refuse(open, &loaded, code),
+        Step::ReviewPermissions => review(open, &loaded, &journey.demands()),
+        Step::Terms(owed) => terms(open, &loaded, owed, error).await,
+        Step::Redeem => resume(open, &loaded),
+        Step::Land => land::land(open, loaded).await,
+    }
+}
+
+/// What a client learns that wanted nobody to be asked anything (OpenID Connect Core 3.1.2.6).
+pub(in crate::http) fn silent_refusal(step: &Step<'_>) -> Code {
+    match step {
+        Step::Identify | Step::Authenticate(_) => Code::LoginRequired,
+        Step::ReviewPermissions => Code::ConsentRequired,
+        Step::Terms(_) | Step::Redeem => Code::InteractionRequired,
+        Step::Refuse(code) => *code,
+        Step::Land => Code::Internal,
+    }
+}
+
+fn page(mut open: Open, page: impl IntoResponse) -> Response {
+    match open.keep() {
+        Ok(()) => open.cookies.onto(page.into_response()),
+        Err(code) => open.visit.refuse_in(Some(&open.view), code),
+    }
+}
+
+pub(super) fn identify(open: Open, error: Option<Code>) -> Response {
+    let hint = open.journey.request.as_ref().and_then(|request| request.login_hint.clone());
+    let typed = open.journey.address.as_ref().map(ToString::to_string);
+    let mut chrome = open.chrome(None);
+    chrome.account = None;
+    let shown = Identify {
+        chrome,
+        action: open.form(Action::Address),
+        app: open.app_name(),
+        email: typed.or(hint).unwrap_or_default(),
+        error,
+    };
+    page(open, shown)
+}
+
+/// The other ways that are open to the address.
+fn other_ways(open: &Open, than: IdentitySource) -> Vec<OtherWay> {
+    let Some(address) = &open.journey.address else { return Vec::new() };
+    let others = ways(&open.view, address).into_iter().filter(|way| *way != than);
+    others
+        .map(|source| OtherWay {
+            source,
+            organisation: open.view.federation_for(&address.domain()).map(|federation| federation.display_name.clone()),
+            action: open.form(match source {
+                IdentitySource::HomeOrganisation => Action::HomeOrganisation,
+                IdentitySource::OneTimePasscode => Action::SendCode,
+                IdentitySource::LocalAccount => Action::Address,
+            }),
+        })
+        .collect()
+}
+
+/// Leads to the home organisation. Somebody who comes *back* here without having signed in is asked again, instead of
+/// being sent away for ever.
+async fn home_organisation(mut open: Open) -> Response {
+    if open.journey.attempt.take().is_some() {
+        return identify(open, None);
+    }
+    match prove::begin_home(&open.visit.vestibule, &open.view, &mut open.journey).await {
+        Ok(away) => {
+            let chrome = open.chrome(None);
+            let shown =
+                Leaving { chrome, destination: Destination::HomeOrganisation, name: away.name, to: away.url.as_str().into() };
+            page(open, shown)
+        }
+        Err(code) => {
+            let loaded = Loaded::default();
+            refuse(open, &loaded, code)
+        }
+    }
+}
+
+fn passcode(open: Open, error: Option<Code>) -> Response {
+    let email = open.journey.address.as_ref().map(ToString::to_string).unwrap_or_default();
+    let other_ways = other_ways(&open, IdentitySource::OneTimePasscode);
+    let chrome = open.chrome(None);
+    if open.journey.code_sent.is_none() {
+        let shown = SendCode { chrome, action: open.form(Action::SendCode), email, other_ways, error };
+        return page(open, shown);
+    }
+    let shown = EnterCode {
+        chrome,
+        action: open.form(Action::Code),
+        resend: open.form(Action::SendCode),
+        email,
+        minutes: open.view.tenant.policy.passcode_minutes.into(),
+        resent: open.journey.codes_sent > 1 && error.is_none(),
+        other_ways,
+        error,
+    };
+    page(open, shown)
+}
+
+fn password(open: Open, error: Option<Code>) -> Response {
+    let email = open.journey.address.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut chrome = open.chrome(None);
+    chrome.account = None;
+    let shown = Password {
+        chrome,
+        action: open.form(Action::Password),
+        app: open.app_name(),
+        email,
+        other_ways: other_ways(&open, IdentitySource::LocalAccount),
+        error,
+    };
+    page(open, shown)
+}
+
+/// A refusal in the middle of a journey: it names the account in use and lets it be switched, without losing the link.
+pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
+    let chrome = open.chrome(Some(loaded));
+    let mut refusal = Refusal::new(chrome, code);
+    refusal.expected_organisation = Some(open.view.tenant.display_name.clone());
+    refusal.contact = contact(&open.view);
+    refusal.start_again = Some(open.start_again());
+    let home = matches!(code, Code::HomeUnreachable | Code::HomeAnswerInvalid | Code::HomeRefused | Code::EmailUnverified);
+    if let (true, Some(address)) = (home, &open.journey.address) {
+        // Who cannot come in through the home organisation may prove the mailbox, where the tenant offers it.
+        let offers_code = ways(&open.view, address).contains(&IdentitySource::OneTimePasscode);
+        let with_code = format!("{}?with=code", Path::Journey(open.view.tenant.id, open.journey.id));
+        refusal.go_on = offers_code.then(|| with_code.into());
+    }
+    if code == Code::AppNotAssigned {
+        refusal.apps = Some(Path::Panel(open.view.tenant.id).to_string().into());
+    }
+    match open.keep() {
+        Ok(()) => open.cookies.onto(open.visit.refuse_with(refusal)),
+        Err(code) => open.visit.refuse_in(Some(&open.view), code),
+    }
+}
+
+/// The home organisation did not bring a proof: say why, and offer the other ways.
+pub(in crate::http) fn refused_at_home(mut open: Open, code: Code) -> Response {
+    open.journey.attempt = None;
+    refuse(open, &Loaded::default(), code)
+}
+
+fn review(open: Open, loaded: &Loaded, demands: &Demands) -> Response {
+    let user = loaded.user.as_ref().map(|stored| &stored.value);
+    let in_use = open.chrome(Some(loaded)).account.map(|account| account.label);
+    let invited_as =
+        user.and_then(|user| user.mail.as_ref()).map(ToString::to_string).filter(|mail| Some(mail) != in_use.as_ref());
+    let privacy = &open.view.tenant.privacy;
+    let shown = ReviewPermissions {
+        chrome: open.chrome(Some(loaded)),
+        action: open.form(Action::Permissions),
+        app: open.app_name(),
+        invited_as,
+        privacy_statement: privacy.statement_url.as_ref().map(Into::into),
+        privacy_contact: privacy.contact_email.as_ref().map(|mail| crate::http::pages::Contact(mail.to_string())),
+        again: demands.permissions_since.is_some() || user.is_some_and(|user| !user.is_pending()),
+    };
+    page(open, shown)
+}
+
+/// An agreement, exactly as it would be accepted.
+async fn terms(open: Open, loaded: &Loaded, shown: Owed<'_>, error: Option<Code>) -> Response {
+    let (agreement, file, version) = (shown.agreement, shown.file, shown.version);
+    let panel = match version.media {
+        MediaType::Pdf => None,
+        kind => match documents::text(&open.vestibule().foundation, open.view.tenant.id, &version.document).await {
+            Ok(text) => Some(rendered(kind, &text)),
+            Err(code) => return open.visit.refuse_in(Some(&open.view), code),
+        },
+    };
+    let page_shown = Terms {
+        chrome: open.chrome(Some(loaded)),
+        action: open.form(Action::Terms),
+        open_action: open.form(Action::OpenTerms),
+        title: file.display_name.clone(),
+        kind: version.media,
+        document_language: file.language.clone(),
+        version: version.version,
+        published: version.published,
+        document: version.document.to_string(),
+        app: open.app_name(),
+        must_open: agreement.must_open,
+        opened: open.journey.opened.contains(&version.document),
+        panel,
+        position: position(&open, loaded),
+        error,
+    };
+    page(open, page_shown)
+}
+
+/// A document as part of a page.
+pub(in crate::http) fn rendered(kind: MediaType, text: &str) -> Rendered {
+    if kind == MediaType::Markdown { markdown(text) } else { plain_text(text) }
+}
+
+/// Which of how many agreements of this journey is shown, counted from 1.
+fn position(open: &Open, loaded: &Loaded) -> (u32, u32) {
+    let recorded = loaded.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default();
+    let answers: Vec<_> = recorded.iter().chain(&open.journey.given).cloned().collect();
+    let user_type = loaded.user.as_ref().map_or(UserType::Guest, |stored| stored.value.user_type);
+    let audience = Audience { user_type, app: open.journey.destination.app(), languages: &open.languages.wished };
+    let left = owed(&open.view.agreements, &answers, audience).len();
+    let given = u32::try_from(open.journey.given.len()).unwrap_or(u32::MAX - 1);
+    (given + 1, given.saturating_add(u32::try_from(left).unwrap_or_default()).max(given + 1))
+}
+
+fn resume(open: Open, loaded: &Loaded) -> Response {
+    let shown = Resume { chrome: open.chrome(Some(loaded)), action: open.form(Action::Continue), app: open.app_name() };
+    page(open, shown)
+}

@@ -1,0 +1,113 @@
+//! Refusing well: what happened, what to do next, whom to ask, and a way on from the page itself.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::{Chrome, Contact, Field, Link, Page, page_response};
+use crate::error::Code;
+
+/// A refusal. Its status is the code's.
+#[derive(Clone, Debug, Template)]
+#[template(path = "refusal.html")]
+pub struct Refusal {
+    /// Around it. The account in use, its switch button and the trace id are shown from here.
+    pub chrome: Chrome,
+    /// Which refusal.
+    pub code: Code,
+    /// The organisation that the link leads to, where that helps.
+    pub expected_organisation: Option<String>,
+    /// The address that was invited, where it may be said and is not the account in use.
+    pub invited_as: Option<String>,
+    /// The field for the organisation's domain, on a common link.
+    pub organisation_form: Option<OrganisationForm>,
+    /// The link that was followed, to try again.
+    pub start_again: Option<Link>,
+    /// A way on that the code's next step speaks of, such as the page of the terms that are owed.
+    pub go_on: Option<Link>,
+    /// The apps panel, for somebody who may open it.
+    pub apps: Option<Link>,
+    /// Whom to ask.
+    pub contact: Option<Contact>,
+}
+
+impl Refusal {
+    /// A refusal with nothing but its code.
+    #[must_use]
+    pub fn new(chrome: Chrome, code: Code) -> Self {
+        Self {
+            chrome,
+            code,
+            expected_organisation: None,
+            invited_as: None,
+            organisation_form: None,
+            start_again: None,
+            go_on: None,
+            apps: None,
+            contact: None,
+        }
+    }
+
+    /// Whether another account is the likeliest way on: what was refused is this one, and it can be switched.
+    fn switching_is_next(&self) -> bool {
+        let about_account = matches!(self.code.number() / 1000, 2 | 3);
+        about_account && self.chrome.account.as_ref().is_some_and(|account| account.switch.is_some())
+    }
+
+    fn starting_again_is_next(&self) -> bool {
+        self.go_on.is_none() && self.organisation_form.is_none() && !self.switching_is_next()
+    }
+
+    fn has_details(&self) -> bool {
+        self.expected_organisation.is_some() || self.invited_as.is_some()
+    }
+}
+
+/// Asks a common link's guest for the organisation. A GET with `organisation` and `fields`.
+#[derive(Clone, Debug)]
+pub struct OrganisationForm {
+    /// Where it leads.
+    pub action: Link,
+    /// What was typed.
+    pub value: String,
+    /// What is kept of the link.
+    pub fields: Vec<Field>,
+    /// What was wrong with it.
+    pub error: Option<Code>,
+}
+
+/// The guest has declined or cancelled. Its status is the code's.
+#[derive(Clone, Debug, Template)]
+#[template(path = "declined.html")]
+pub struct Declined {
+    /// Around it.
+    pub chrome: Chrome,
+    /// [`Code::ConsentDeclined`], [`Code::TermsDeclined`] or [`Code::Cancelled`].
+    pub code: Code,
+    /// The link that was followed, to start again.
+    pub start_again: Option<Link>,
+    /// The app's name and where it takes the answer, for a client that waits for one.
+    pub back_to_app: Option<(String, Link)>,
+}
+
+impl Page for Refusal {
+    fn chrome(&self) -> &Chrome {
+        &self.chrome
+    }
+
+    fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+}
+
+impl Page for Declined {
+    fn chrome(&self) -> &Chrome {
+        &self.chrome
+    }
+
+    fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+}
+
+page_response!(Refusal);
+page_response!(Declined);

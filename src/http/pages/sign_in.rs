@@ -1,0 +1,126 @@
+//! Who is there: address, mailed code, password.
+
+use askama::Template;
+
+use super::{Chrome, Link, page};
+use crate::{domain::tenant::IdentitySource, error::Code, i18n::Phrase};
+
+/// Asks for the address. Posts `email`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "identify.html")]
+pub struct Identify {
+    /// Around it.
+    pub chrome: Chrome,
+    /// Where the form posts to.
+    pub action: Link,
+    /// The app that the link leads to, by name.
+    pub app: Option<String>,
+    /// What is in the field: a hint, or what was typed.
+    pub email: String,
+    /// What was wrong with it.
+    pub error: Option<Code>,
+}
+
+/// Another way to prove who one is: a button of its own, which posts nothing but the token of the flow.
+#[derive(Clone, Debug)]
+pub struct OtherWay {
+    /// Which way.
+    pub source: IdentitySource,
+    /// The home organisation, by name.
+    pub organisation: Option<String>,
+    /// Where it posts to.
+    pub action: Link,
+}
+
+impl OtherWay {
+    fn phrase_key(&self) -> &'static str {
+        match (self.source, &self.organisation) {
+            (IdentitySource::HomeOrganisation, Some(_)) => "way-organisation-named",
+            (IdentitySource::HomeOrganisation, None) => "way-organisation",
+            (IdentitySource::OneTimePasscode, _) => "way-code",
+            (IdentitySource::LocalAccount, _) => "way-account",
+        }
+    }
+
+    fn organisation_name(&self) -> &str {
+        self.organisation.as_deref().unwrap_or_default()
+    }
+}
+
+/// Offers to mail a code. Posts nothing but the token of the flow.
+#[derive(Clone, Debug, Template)]
+#[template(path = "send_code.html")]
+pub struct SendCode {
+    /// Around it; the account in use is the address, and switching it leads back to [`Identify`].
+    pub chrome: Chrome,
+    /// Where the form posts to.
+    pub action: Link,
+    /// The address as it was typed.
+    pub email: String,
+    /// Other ways that are open to this address.
+    pub other_ways: Vec<OtherWay>,
+    /// Why no code was sent.
+    pub error: Option<Code>,
+}
+
+/// Asks for the code that was mailed, or was not: the page is the same. Posts `code`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "enter_code.html")]
+pub struct EnterCode {
+    /// Around it; the account in use is the address, and switching it leads back to [`Identify`].
+    pub chrome: Chrome,
+    /// Where the form posts to.
+    pub action: Link,
+    /// Where the button that asks for another code posts to.
+    pub resend: Link,
+    /// The address as it was typed.
+    pub email: String,
+    /// How many minutes a code lives.
+    pub minutes: u32,
+    /// Whether this is the answer to asking for another code.
+    pub resent: bool,
+    /// Other ways that are open to this address.
+    pub other_ways: Vec<OtherWay>,
+    /// What was wrong with the code.
+    pub error: Option<Code>,
+}
+
+/// Asks a member for the password. Posts `email` and `password`: the address can still be corrected here.
+#[derive(Clone, Debug, Template)]
+#[template(path = "password.html")]
+pub struct Password {
+    /// Around it.
+    pub chrome: Chrome,
+    /// Where the form posts to.
+    pub action: Link,
+    /// The app that is signed in to, by name.
+    pub app: Option<String>,
+    /// The address.
+    pub email: String,
+    /// Other ways that are open to this address.
+    pub other_ways: Vec<OtherWay>,
+    /// What was wrong.
+    pub error: Option<Code>,
+}
+
+impl Identify {
+    fn heading(&self) -> Phrase<'_> {
+        heading(&self.chrome, self.app.as_deref())
+    }
+}
+
+impl Password {
+    fn heading(&self) -> Phrase<'_> {
+        heading(&self.chrome, self.app.as_deref())
+    }
+}
+
+/// What is signed in to: an app of an organisation, or the organisation.
+fn heading<'a>(chrome: &Chrome, app: Option<&str>) -> Phrase<'a> {
+    match app {
+        Some(app) => chrome.t("identify-heading-app").with("app", app).with("tenant", chrome.tenant_name()),
+        None => chrome.t("identify-heading").with("tenant", chrome.tenant_name()),
+    }
+}
+
+page!(Identify, SendCode, EnterCode, Password);

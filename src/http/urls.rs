@@ -1,0 +1,157 @@
+//! Every path of the provider, once.
+
+use std::fmt;
+
+use crate::{
+    domain::{AppId, FederationId, TenantId, terms::DocumentId},
+    flows::journey::JourneyId,
+};
+
+/// What a form of a journey does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Takes the address.
+    Address,
+    /// Mails a code, also again.
+    SendCode,
+    /// Takes the code.
+    Code,
+    /// Takes address and password.
+    Password,
+    /// Goes to the home organisation.
+    HomeOrganisation,
+    /// Takes the answer to the review of permissions.
+    Permissions,
+    /// Opens the document of the agreement that is owed.
+    OpenTerms,
+    /// Takes the answer to an agreement.
+    Terms,
+    /// Starts over with another account.
+    SwitchAccount,
+    /// Goes on.
+    Continue,
+}
+
+impl Action {
+    /// The last segment of the path.
+    #[must_use]
+    pub fn segment(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::SendCode => "send-code",
+            Self::Code => "code",
+            Self::Password => "password",
+            Self::HomeOrganisation => "home-organisation",
+            Self::Permissions => "permissions",
+            Self::OpenTerms => "open-terms",
+            Self::Terms => "terms",
+            Self::SwitchAccount => "switch-account",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+impl Action {
+    /// The action with this last segment.
+    #[must_use]
+    pub fn from_segment(segment: &str) -> Option<Self> {
+        [
+            Self::Address,
+            Self::SendCode,
+            Self::Code,
+            Self::Password,
+            Self::HomeOrganisation,
+            Self::Permissions,
+            Self::OpenTerms,
+            Self::Terms,
+            Self::SwitchAccount,
+            Self::Continue,
+        ]
+        .into_iter()
+        .find(|action| action.segment() == segment)
+    }
+}
+
+/// A path on this server.
+#[derive(Clone, Copy, Debug)]
+pub enum Path {
+    /// The apps panel.
+    Panel(TenantId),
+    /// A direct link to an app.
+    App(TenantId, AppId),
+    /// The page that a journey owes.
+    Journey(TenantId, JourneyId),
+    /// A form of a journey.
+    Form(TenantId, JourneyId, Action),
+    /// A document of an agreement, as a journey shows it.
+    Document(TenantId, JourneyId, DocumentId),
+    /// Where a home organisation sends people back to: one path each, so that answers cannot be mixed up.
+    Callback(TenantId, FederationId),
+    /// A tenant's logo.
+    Logo(TenantId, DocumentId),
+    /// Ends the session.
+    SignOut(TenantId),
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panel(tenant) => write!(f, "/{tenant}"),
+            Self::App(tenant, app) => write!(f, "/api/signin/{app}?tenantId={tenant}"),
+            Self::Journey(tenant, id) => write!(f, "/{tenant}/journey/{id}"),
+            Self::Form(tenant, id, action) => write!(f, "/{tenant}/journey/{id}/{}", action.segment()),
+            Self::Document(tenant, id, document) => write!(f, "/{tenant}/journey/{id}/document/{document}"),
+            Self::Callback(tenant, federation) => write!(f, "/{tenant}/federation/{federation}/callback"),
+            Self::Logo(tenant, logo) => write!(f, "/{tenant}/logo/{logo}"),
+            Self::SignOut(tenant) => write!(f, "/{tenant}/sign-out"),
+        }
+    }
+}
+
+/// The routes, as the router wants them.
+pub mod routes {
+    /// Common link, and the panel by `tenantid`.
+    pub const ROOT: &str = "/";
+    /// The panel by authority.
+    pub const PANEL: &str = "/{authority}";
+    /// A direct link by `tenantid`.
+    pub const SIGN_IN: &str = "/signin/{name}/{app}";
+    /// A direct link by authority.
+    pub const SIGN_IN_BY_AUTHORITY: &str = "/{authority}/signin/{name}/{app}";
+    /// A direct link without a name.
+    pub const API_SIGN_IN: &str = "/api/signin/{app}";
+    /// The page that a journey owes.
+    pub const JOURNEY: &str = "/{authority}/journey/{journey}";
+    /// A form of a journey.
+    pub const FORM: &str = "/{authority}/journey/{journey}/{action}";
+    /// A document of an agreement.
+    pub const DOCUMENT: &str = "/{authority}/journey/{journey}/document/{document}";
+    /// Where home organisations send people back to.
+    pub const CALLBACK: &str = "/{authority}/federation/{federation}/callback";
+    /// A tenant's logo.
+    pub const LOGO: &str = "/{authority}/logo/{logo}";
+    /// Ends the session.
+    pub const SIGN_OUT: &str = "/{authority}/sign-out";
+    /// Authorization endpoint.
+    pub const AUTHORIZE: &str = "/{authority}/oauth2/v2.0/authorize";
+    /// Token endpoint.
+    pub const TOKEN: &str = "/{authority}/oauth2/v2.0/token";
+    /// End-session endpoint.
+    pub const LOGOUT: &str = "/{authority}/oauth2/v2.0/logout";
+    /// JWKS.
+    pub const KEYS: &str = "/{authority}/discovery/v2.0/keys";
+    /// Userinfo.
+    pub const USERINFO: &str = "/{authority}/oidc/userinfo";
+    /// Discovery, OpenID Connect's location.
+    pub const OPENID_CONFIGURATION: &str = "/{authority}/v2.0/.well-known/openid-configuration";
+    /// Discovery, RFC 8414's location.
+    pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server/{authority}/v2.0";
+    /// Discovery, RFC 8414's location for OpenID Connect.
+    pub const OPENID_CONFIGURATION_8414: &str = "/.well-known/openid-configuration/{authority}/v2.0";
+    /// What doors must know at once.
+    pub const LIVE_FEED: &str = "/{authority}/live/v1/feed";
+    /// The process runs.
+    pub const HEALTHZ: &str = "/healthz";
+    /// The server can serve.
+    pub const READYZ: &str = "/readyz";
+}

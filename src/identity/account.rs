@@ -1,0 +1,344 @@
+//! Passwords of accounts that live here: of a tenant's own members, and of guests who have no account anywhere.
+//!
+//! Argon2id (RFC 9106) with OWASP's parameters, as PHC strings. Verifying takes tens of milliseconds and 19 MiB, so it runs
+//! beside the async workers and only a few at once; an address that is unknown costs the same time (checklist T-10).
+//! Failures are counted per address before the password is looked at, with waits that end, as for passcodes.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use super::attempts::{Attempts, Purpose, RETRIES, refusal};
+use crate::{
+    clock::{Clock, Entropy},
+    domain::{EmailAddress, TenantId, UserId},
+    error::Code,
+    seal::KeyRing,
+    secret::Secret,
+    store::{
+        Batch, Partition, StoreError,
+        records::{RecordKey, Store, kind},
+    },
+};
+
+/// The fewest characters of a password (NIST SP 800-63B-4 asks for 15 where it stands alone, OWASP ASVS 6.2.1 for 8).
+pub const MIN_LENGTH: usize = 12;
+/// The most bytes of a password. Long passphrases fit; what is longer only costs time.
+pub const MAX_BYTES: usize = 1024;
+
+/// Memory in KiB, passes and lanes: OWASP's first choice for Argon2id.
+const COST: (u32, u32, u32) = (19_456, 2, 1);
+/// What a password is compared with when there is nothing to compare it with: at the same cost, and matched by none that
+/// anybody could find, since its hash was not computed from anything.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// How many passwords are hashed at once.
+const AT_ONCE: usize = 2;
+/// How long to wait for a turn before giving up.
+const QUEUE_TIME: Duration = Duration::from_secs(5);
+
+/// The password of a user, as it is stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordRecord {
+    /// Argon2id with its parameters and salt, in PHC string format.
+    hash: String,
+    /// When it was set.
+    pub set: Timestamp,
+}
+
+impl fmt::Debug for PasswordRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordRecord").field("set", &self.set).finish_non_exhaustive()
+    }
+}
+
+/// Why a password cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Fewer than [`MIN_LENGTH`] characters.
+    #[error("a password has at least 12 characters; a few words are fine")]
+    TooShort,
+    /// More than [`MAX_BYTES`] bytes.
+    #[error("a password has at most 1,024 bytes")]
+    TooLong,
+    /// One of those that are tried first.
+    #[error("this password is among those that are tried first; take a few words that do not belong together")]
+    TooCommon,
+    /// The server could not compute it.
+    #[error("the password could not be stored: {0}")]
+    Failed(Code),
+}
+
+impl From<Code> for PasswordError {
+    fn from(code: Code) -> Self {
+        Self::Failed(code)
+    }
+}
+
+/// The record of a user's password.
+#[must_use]
+pub fn password(tenant: TenantId, user: UserId) -> RecordKey<PasswordRecord> {
+    RecordKey::in_tenant(tenant, kind::PASSWORD, &[user.as_bytes()])
+}
+
+/// Sets and verifies passwords. Cheap to clone; clones share the limit of hashes at once.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Store,
+    ring: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    turns: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Accounts")
+    }
+}
+
+impl Accounts {
+    /// Accounts in `store`. One for the whole server: it holds the limit of hashes at once.
+    #[must_use]
+    pub fn new(store: Store, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { store, ring, clock, entropy, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Checks a new password's strength and hashes it, for callers that put it into a batch of their own.
+    ///
+    /// # Errors
+    /// When it is too weak or too long; when there are too many to be hashed.
+    pub async fn hash(&self, new: &Secret) -> Result<PasswordRecord, PasswordError> {
+        check_strength(new.expose())?;
+        let mut salt = [0; 16];
+        self.entropy.fill(&mut salt);
+        let new = new.clone();
+        let hash = self.compute(move || hash(&new, &salt)).await?.ok_or(Code::Internal)?;
+        Ok(PasswordRecord { hash, set: self.clock.now() })
+    }
+
+    /// Whether a stored password is this one. Not for signing in: nothing is counted.
+    ///
+    /// # Errors
+    /// [`Code::TooMany`] when there are too many to be verified.
+    pub async fn matches(&self, record: &PasswordRecord, password: &Secret) -> Result<bool, Code> {
+        let (hash, password) = (record.hash.clone(), password.clone());
+        self.compute(move || verifies(&hash, &password)).await
+    }
+
+    /// Gives a user a password, replacing the one there is.
+    ///
+    /// # Errors
+    /// As [`hash`](Self::hash), or when the store is unavailable.
+    pub async fn set_password(&self, tenant: TenantId, user: UserId, new: &Secret) -> Result<(), PasswordError> {
+        let record = self.hash(new).await?;
+        let batch = Batch::new(Partition::Tenant(tenant)).put(&password(tenant, user), &record);
+        self.store.commit(batch).await.map_err(|error| PasswordError::Failed(refusal(error)))
+    }
+
+    /// Verifies the password that somebody gave together with `address`. `user` is the holder of the address, if there is
+    /// one; with none, or with one who has no password, everything takes as long and ends as a wrong password.
+    ///
+    /// # Errors
+    /// [`Code::PasswordWrong`]; [`Code::TooManyCodes`] while the address has to wait after many failures; [`Code::TooMany`]
+    /// when there are too many to be verified; [`Code::StoreUnavailable`].
+    pub async fn verify(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+        user: Option<UserId>,
+        given: &Secret,
+    ) -> Result<UserId, Code> {
+        let counter = Attempts::key(&self.ring, tenant, Purpose::Password, address);
+        self.count_guess(tenant, &counter).await?;
+        let key = password(tenant, user.unwrap_or(UserId(uuid::Uuid::nil())));
+        let record = self.store.get(&key).await.map_err(refusal)?.filter(|_| user.is_some());
+        let stored = record.map_or_else(|| DECOY.to_owned(), |record| record.value.hash);
+        let given = given.clone();
+        let right = self.compute(move || verifies(&stored, &given)).await?;
+        let user = user.filter(|_| right).ok_or(Code::PasswordWrong)?;
+        self.forgive(tenant, &counter).await?;
+        Ok(user)
+    }
+
+    /// Counts a failure before the password is looked at.
+    async fn count_guess(&self, tenant: TenantId, counter: &RecordKey<Attempts>) -> Result<(), Code> {
+        self.change(tenant, counter, |attempts, now| {
+            if attempts.locked(now) {
+                return Err(Code::TooManyCodes);
+            }
+            attempts.guess(now);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forgive(&self, tenant: TenantId, counter: &RecordKey<Attempts>) -> Result<(), Code> {
+        self.change(tenant, counter, |attempts, _| {
+            attempts.forgive();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        tenant: TenantId,
+        counter: &RecordKey<Attempts>,
+        change: impl Fn(&mut Attempts, Timestamp) -> Result<(), Code>,
+    ) -> Result<(), Code> {
+        for _ in 0..RETRIES {
+            let now = self.clock.now();
+            let read = self.store.get(counter).await.map_err(refusal)?;
+            let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+            change(&mut attempts, now)?;
+            let batch = Batch::new(Partition::Tenant(tenant)).unchanged(counter, read.as_ref()).put_until(
+                counter,
+                &attempts,
+                Some(Attempts::forget_at(now)),
+            );
+            match self.store.commit(batch).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        Err(Code::Changed)
+    }
+
+    /// Runs a hash beside the async workers when it is its turn.
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Code> {
+        let turn = tokio::time::timeout(QUEUE_TIME, self.turns.clone().acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or(Code::TooMany)?;
+        // The turn ends with the work, also when the request that asked for it is gone by then.
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Code::Internal)
+    }
+}
+
+fn argon2() -> Option<Argon2<'static>> {
+    let (memory, passes, lanes) = COST;
+    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(memory, passes, lanes, None).ok()?))
+}
+
+fn hash(password: &Secret, salt: &[u8; 16]) -> Option<String> {
+    let hash = argon2()?.hash_password_with_salt(password.expose().as_bytes(), salt).ok()?;
+    Some(hash.to_string())
+}
+
+/// Verifies with the parameters that the hash itself names, so that they can be raised.
+fn verifies(hash: &str, password: &Secret) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else { return false };
+    password.expose().len() <= MAX_BYTES
+        && argon2().is_some_and(|argon2| argon2.verify_password(password.expose().as_bytes(), &hash).is_ok())
+}
+
+fn check_strength(password: &str) -> Result<(), PasswordError> {
+    if password.len() > MAX_BYTES {
+        return Err(PasswordError::TooLong);
+    }
+    if password.chars().count() < MIN_LENGTH {
+        return Err(PasswordError::TooShort);
+    }
+    // What is left when the ways to lengthen a common password are undone: case, digits and signs around it, repetition.
+    let lower = password.to_ascii_lowercase();
+    let bare = lower.trim_matches(|c: char| !c.is_alphabetic());
+    let characters: std::collections::BTreeSet<char> = lower.chars().collect();
+    let repeated = (1..=lower.len() / 2).any(|length| {
+        let unit = lower.as_bytes().get(..length).unwrap_or_default();
+        length < MIN_LENGTH && lower.as_bytes().chunks(length).all(|chunk| unit.starts_with(chunk))
+    });
+    let common = COMMON.iter().any(|word| *word == bare || *word == lower);
+    let run = RUNS.iter().any(|run| run.contains(lower.as_str()) || (bare.len() >= 4 && run.contains(bare)));
+    if characters.len() < 5 || repeated || common || run { Err(PasswordError::TooCommon) } else { Ok(()) }
+}
+
+/// Keys in a row, and letters and digits in theirs.
+const RUNS: [&str; 6] = [
+    "abcdefghijklmnopqrstuvwxyz",
+    "zyxwvutsrqponmlkjihgfedcba",
+    "12345678901234567890",
+    "09876543210987654321",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+];
+
+/// The words that published lists of broken passwords begin with, with or without digits and signs around them.
+const COMMON: [&str; 64] = [
+    "password",
+    "passwort",
+    "passw0rd",
+    "p@ssword",
+    "p@ssw0rd",
+    "pa$$word",
+    "pa$$w0rd",
+    "motdepasse",
+    "contrasena",
+    "contraseña",
+    "passwordpassword",
+    "mypassword",
+    "newpassword",
+    "thisismypassword",
+    "changeme",
+    "changemenow",
+    "letmein",
+    "letmeinplease",
+    "welcome",
+    "welcometo",
+    "willkommen",
+    "bienvenue",
+    "administrator",
+    "admin",
+    "adminadmin",
+    "root",
+    "rootroot",
+    "user",
+    "guest",
+    "guestguest",
+    "default",
+    "secret",
+    "secretsecret",
+    "test",
+    "testtest",
+    "testtesttest",
+    "testing",
+    "temporary",
+    "temppassword",
+    "iloveyou",
+    "iloveyousomuch",
+    "iloveyouforever",
+    "trustno",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "batman",
+    "starwars",
+    "dragon",
+    "monkey",
+    "master",
+    "shadow",
+    "michael",
+    "jennifer",
+    "qwerty",
+    "qwertyuiop",
+    "qwertyqwerty",
+    "asdfghjkl",
+    "summer",
+    "winter",
+    "spring",
+    "autumn",
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! What is counted against an address: codes sent, and guesses.
+//!
+//! An address that somebody types need not be anybody's, so what is stored must not grow with what is typed: counters sit
+//! in 2^20 places a tenant and kind, picked by a keyed hash. Two addresses that share a place share its limits, which
+//! nobody outside can bring about on purpose; a count is never wrong in the guesser's favour.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{EmailAddress, TenantId},
+    error::Code,
+    seal::KeyRing,
+    store::{
+        StoreError,
+        records::{RecordKey, kind},
+    },
+};
+
+/// How often a commit that lost a race is decided and tried again.
+pub(super) const RETRIES: usize = 16;
+
+/// The least time between two codes to one address.
+const SEND_GAP: SignedDuration = SignedDuration::from_secs(30);
+/// At most so many codes to one address in an hour, and in a day.
+const SENDS_AN_HOUR: usize = 5;
+const SENDS_A_DAY: usize = 10;
+/// After so many failures in a row, and again after as many more, the address has to wait.
+const FAILURES_A_LOCK: u32 = 15;
+/// How long the first wait is; each further one is twice as long, up to the last.
+const FIRST_LOCK: SignedDuration = SignedDuration::from_mins(15);
+const LONGEST_LOCK: SignedDuration = SignedDuration::from_hours(24);
+/// A counter that nothing was added to for so long is forgotten. Longer than anything it remembers.
+const FORGET: SignedDuration = SignedDuration::from_hours(48);
+
+/// What is counted. The discriminant is part of stored keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Passcode = 1,
+    Password = 2,
+}
+
+/// The counters of one address (or of the few that share its place).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempts {
+    /// When codes were sent in the last 24 hours; at most as many as may be.
+    #[serde(default)]
+    sent: Vec<Timestamp>,
+    /// Wrong guesses since the last right one.
+    #[serde(default)]
+    failures: u32,
+    /// Until when no guess is looked at. Always an end in sight: nobody may lock somebody else out for good.
+    #[serde(default)]
+    locked_until: Option<Timestamp>,
+}
+
+impl Attempts {
+    /// The record of an address.
+    pub(super) fn key(ring: &KeyRing, tenant: TenantId, purpose: Purpose, address: &EmailAddress) -> RecordKey<Self> {
+        let hash = ring.keyed_hash("attempts", &[tenant.as_bytes(), address.as_str().as_bytes()].concat());
+        let place = [hash[0] & 0x0f, hash[1], hash[2]];
+        RecordKey::in_tenant(tenant, kind::COUNTER, &[&[purpose as u8], &place])
+    }
+
+    /// When the record may be forgotten, if it is written now.
+    pub(super) fn forget_at(now: Timestamp) -> Timestamp {
+        now.saturating_add(FORGET).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether guesses are not looked at for now.
+    pub(super) fn locked(&self, now: Timestamp) -> bool {
+        self.locked_until.is_some_and(|until| now < until)
+    }
+
+    /// Counts a guess as wrong, which it is until [`forgive`](Self::forgive) says otherwise: before it is looked at.
+    pub(super) fn guess(&mut self, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures.is_multiple_of(FAILURES_A_LOCK) {
+            let doublings = (self.failures / FAILURES_A_LOCK - 1).min(16);
+            let wait = (FIRST_LOCK * (1 << doublings)).min(LONGEST_LOCK);
+            self.locked_until = now.saturating_add(wait).ok();
+        }
+    }
+
+    /// The guess was right: all is forgiven, except codes sent.
+    pub(super) fn forgive(&mut self) {
+        self.failures = 0;
+        self.locked_until = None;
+    }
+
+    /// Counts a code that is to be sent now; `false`, and nothing counted, when there were too many.
+    #[must_use]
+    pub(super) fn send(&mut self, now: Timestamp) -> bool {
+        // A clock that was set back makes earlier sends count as just now, never as long ago.
+        let within = |span: SignedDuration| move |at: &&Timestamp| now.duration_since(**at) < span;
+        let count = |span| self.sent.iter().filter(within(span)).count();
+        let day = SignedDuration::from_hours(24);
+        if self.locked(now)
+            || count(SEND_GAP) > 0
+            || count(SignedDuration::from_hours(1)) >= SENDS_AN_HOUR
+            || count(day) >= SENDS_A_DAY
+        {
+            return false;
+        }
+        self.sent.retain(|at| now.duration_since(*at) < day);
+        self.sent.push(now);
+        true
+    }
+}
+
+/// What a guest is told when the store does not do its part.
+pub(super) fn refusal(error: StoreError) -> Code {
+    match error {
+        StoreError::Conflict => Code::Changed,
+        StoreError::Unavailable(reason) => {
+            tracing::error!(reason, "the store is unavailable");
+            Code::StoreUnavailable
+        }
+        StoreError::Corrupt(reason) => {
+            tracing::error!(reason, "a record cannot be read");
+            Code::Internal
+        }
+    }
+}
+
+/// A clock of ours in the form that rate limiters in memory take.
+#[derive(Clone)]
+pub(super) struct LimiterClock(pub(super) std::sync::Arc<dyn crate::clock::Clock>);
+
+impl governor::clock::Clock for LimiterClock {
+    type Instant = governor::nanos::Nanos;
+
+    fn now(&self) -> Self::Instant {
+        let since = self.0.now().duration_since(Timestamp::UNIX_EPOCH);
+        Duration::try_from(since).unwrap_or_default().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SeededEntropy;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    /// O-04: 1 in 30 s, 5 in an hour, 10 in a day.
+    #[test]
+    fn o_04_sends_to_an_address_are_limited() {
+        let mut attempts = Attempts::default();
+        let sent: Vec<_> = (0..86_400 + 3600).filter(|second| attempts.send(at(*second))).collect();
+        assert_eq!(sent[..5], [0, 30, 60, 90, 120]);
+        assert_eq!(sent[5..10], [3600, 3630, 3660, 3690, 3720]);
+        assert_eq!(sent[10], 86_400, "then not before a day has passed");
+        assert!(attempts.sent.len() <= SENDS_A_DAY);
+    }
+
+    #[test]
+    fn a_clock_set_back_earns_no_codes() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.send(at(10_000)));
+        assert!(!attempts.send(at(0)) && !attempts.send(at(9_999)));
+        assert!(attempts.send(at(10_030)));
+    }
+
+    /// O-05: waits get longer, have an end, and a right guess ends them all.
+    #[test]
+    fn o_05_failures_lead_to_waits_that_end() {
+        let mut attempts = Attempts::default();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..150 {
+            attempts.guess(at(now));
+            if let Some(until) = attempts.locked_until.filter(|until| at(now) < *until) {
+                let wait = until.duration_since(at(now)).as_secs();
+                assert!(attempts.locked(at(now + wait - 1)) && !attempts.locked(at(now + wait)));
+                assert!(!attempts.send(at(now)), "no code that could not be used");
+                waits.push(wait / 60);
+                now += wait;
+            }
+        }
+        assert_eq!(waits, [15, 30, 60, 120, 240, 480, 960, 1440, 1440, 1440]);
+        attempts.forgive();
+        assert!(!attempts.locked(at(now)));
+        attempts.failures = u32::MAX - 1;
+        attempts.guess(at(now));
+        attempts.guess(at(now));
+        assert!(attempts.locked_until.is_none_or(|until| until <= at(now + 86_400)));
+    }
+
+    /// Decision 12: anonymous people cannot make the store grow: there are 2^20 places a tenant, whatever is typed.
+    #[test]
+    fn counters_have_a_bounded_number_of_places() {
+        let ring = KeyRing::parse(&KeyRing::generate(&SeededEntropy::new(1))).unwrap();
+        let tenant = TenantId::random(&SeededEntropy::new(2));
+        let address: EmailAddress = "sam@fabrikam.example".parse().unwrap();
+        let key = Attempts::key(&ring, tenant, Purpose::Passcode, &address);
+        let place = key.key().segments().nth(1).unwrap().to_vec();
+        assert!(place.len() == 3 && place[0] < 16);
+        assert_ne!(key.key(), Attempts::key(&ring, tenant, Purpose::Password, &address).key());
+        let other = KeyRing::parse(&KeyRing::generate(&SeededEntropy::new(3))).unwrap();
+        assert_ne!(
+            key.key(),
+            Attempts::key(&other, tenant, Purpose::Passcode, &address).key(),
+            "nobody outside can pick a place"
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! One-time passcodes: eight digits, mailed to an address, typed back into the browser that asked.
+//!
+//! A code is bound to its tenant, journey and address; it lives minutes, works once, and dies after five wrong guesses, each
+//! counted before it is looked at. The store keeps a keyed hash only, so a copy of the store holds no code that could be
+//! found by trying: whoever wants to try needs the key ring as well (checklist O-07).
+//!
+//! Nothing here tells whether an address is known. For an unknown one a challenge is written that no code answers, and the
+//! mail that goes with it is a decoy.
+//!
+//! A passcode proves that somebody reads a mailbox, now. That is weaker than a sign-in at a home organisation.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::attempts::{Attempts, Purpose, RETRIES, refusal};
+use crate::{
+    clock::{Clock, Entropy},
+    domain::{EmailAddress, TenantId, VerifiedEmail, tenant::Tenant},
+    error::Code,
+    seal::KeyRing,
+    secret::{Secret, constant_time_eq},
+    store::{
+        Batch, Partition, StoreError,
+        records::{RecordKey, Store, Stored, decode, kind},
+    },
+};
+
+mod limits;
+
+use limits::SendLimits;
+
+/// How many digits a code has: 26.6 bits, so that one guess each at 100,000 addresses hits nothing in most cases.
+const DIGITS: usize = 8;
+/// How many guesses a code survives.
+const GUESSES: u8 = 5;
+
+/// A code that is about to be mailed, for the callback of [`Passcodes::send`].
+#[derive(Clone)]
+pub struct NewCode {
+    /// The digits, without spaces.
+    pub digits: Secret,
+    /// From when on it no longer works.
+    pub expires: Timestamp,
+    /// Whether its mail must not leave: nobody here has that address.
+    pub decoy: bool,
+}
+
+impl fmt::Debug for NewCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewCode").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+/// What can be shown after a code was asked for: the same whether or not one was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// From when on a code that was sent now does not work any more.
+    pub expires: Timestamp,
+}
+
+/// What the store knows of a code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Challenge {
+    /// The keyed hash of the code and of all that it is bound to; random bytes for a decoy.
+    mac: [u8; 32],
+    /// How many guesses were made.
+    guesses: u8,
+    /// From when on the record is absent.
+    expires: Timestamp,
+}
+
+/// Sends and verifies one-time passcodes.
+pub struct Passcodes {
+    store: Store,
+    ring: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    limits: SendLimits,
+}
+
+impl fmt::Debug for Passcodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passcodes")
+    }
+}
+
+impl Passcodes {
+    /// Passcodes whose hashes are made with `ring`. One for the whole server: it holds the limits by client and in all.
+    #[must_use]
+    pub fn new(store: Store, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { limits: SendLimits::new(clock.clone()), store, ring, clock, entropy }
+    }
+
+    /// Makes a code for `address` in this journey, and queues its mail in the same commit: `enqueue` adds it to the batch.
+    /// For an address that is not `known` all is done in the same way, with a decoy.
+    ///
+    /// When the address has had too many codes the answer is the same, and there is no new code. An earlier code of this
+    /// journey goes on working then; otherwise the new one replaces it.
+    ///
+    /// `enqueue` is called again when a commit lost a race.
+    ///
+    /// # Errors
+    /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
+    /// address; [`Code::StoreUnavailable`]; what `enqueue` fails with.
+    pub async fn send(
+        &self,
+        tenant: &Tenant,
+        journey: &[u8; 16],
+        address: &EmailAddress,
+        known: bool,
+        client: IpAddr,
+        enqueue: impl Fn(Batch, &NewCode) -> Result<Batch, Code>,
+    ) -> Result<Sent, Code> {
+        if !self.limits.admit(tenant.id, client) {
+            return Err(Code::TooManyCodes);
+        }
+        let now = self.clock.now();
+        let life = SignedDuration::from_mins(tenant.policy.passcode_minutes.clamp(1, 30).into());
+        let expires = now.saturating_add(life).unwrap_or(Timestamp::MAX);
+        let code = NewCode { digits: random_digits(&*self.entropy), expires, decoy: !known };
+        let mut mac = self.mac(tenant.id, journey, address, code.digits.expose());
+        if code.decoy {
+            self.entropy.fill(&mut mac);
+        }
+        let challenge = (self.challenge_key(tenant.id, journey, address), Challenge { mac, guesses: 0, expires });
+        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
+        for _ in 0..RETRIES {
+            let read = self.store.get(&counter).await.map_err(refusal)?;
+            let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+            if !attempts.send(now) {
+                return Ok(Sent { expires });
+            }
+            let batch = Batch::new(Partition::Tenant(tenant.id))
+                .put_until(&challenge.0, &challenge.1, Some(expires))
+                .unchanged(&counter, read.as_ref())
+                .put_until(&counter, &attempts, Some(Attempts::forget_at(now)));
+            match self.store.commit(enqueue(batch, &code)?).await {
+                Ok(()) => return Ok(Sent { expires }),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        Err(Code::Changed)
+    }
+
+    /// Verifies what was typed for `address` in this journey. Spaces and dashes in it do not matter. Of several right
+    /// answers at once, one succeeds.
+    ///
+    /// # Errors
+    /// [`Code::CodeWrong`]; [`Code::CodeExpired`] when there is no code, or it was used, or guessed at too often;
+    /// [`Code::TooManyCodes`] while the address has to wait after many wrong guesses; [`Code::StoreUnavailable`].
+    pub async fn verify(
+        &self,
+        tenant: TenantId,
+        journey: &[u8; 16],
+        address: &EmailAddress,
+        typed: &str,
+    ) -> Result<VerifiedEmail, Code> {
+        // What cannot be a code is not worth a guess.
+        let digits = typed_digits(typed).ok_or(Code::CodeWrong)?;
+        let place = Place {
+            challenge: self.challenge_key(tenant, journey, address),
+            counter: Attempts::key(&self.ring, tenant, Purpose::Passcode, address),
+            partition: Partition::Tenant(tenant),
+        };
+        let expected = self.count_guess(&place).await?;
+        let offered = self.mac(tenant, journey, address, digits.expose());
+        if !constant_time_eq(&offered, &expected) {
+            return Err(Code::CodeWrong);
+        }
+        self.take(&place, &expected).await?;
+        Ok(VerifiedEmail::proven_by_passcode(address.clone()))
+    }
+
+    /// Counts a guess, and only then says what it is to be compared with (checklist O-01, O-03).
+    async fn count_guess(&self, place: &Place) -> Result<[u8; 32], Code> {
+        for _ in 0..RETRIES {
+            let now = self.clock.now();
+            let (challenge, counter) = self.read(place).await?;
+            let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+            let mut read = challenge.ok_or(Code::CodeExpired)?;
+            if attempts.locked(now) {
+                return Err(Code::TooManyCodes);
+            }
+            if read.value.guesses >= GUESSES {
+                return Err(Code::CodeExpired);
+            }
+            attempts.guess(now);
+            let batch = Batch::new(place.partition)
+                .unchanged(&place.challenge, Some(&read))
+                .unchanged(&place.counter, counter.as_ref())
+                .put_until(&place.counter, &attempts, Some(Attempts::forget_at(now)));
+            read.value.guesses += 1;
+            match self.store.commit(batch.put_until(&place.challenge, &read.value, Some(read.value.expires))).await {
+                Ok(()) => return Ok(read.value.mac),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        Err(Code::Changed)
+    }
+
+    /// Uses the code up: it is there and the same, and gone afterwards (checklist O-09).
+    async fn take(&self, place: &Place, mac: &[u8; 32]) -> Result<(), Code> {
+        for _ in 0..RETRIES {
+            let (challenge, counter) = self.read(place).await?;
+            let read = challenge.filter(|read| constant_time_eq(&read.value.mac, mac)).ok_or(Code::CodeExpired)?;
+            let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+            attempts.forgive();
+            let batch = Batch::new(place.partition)
+                .unchanged(&place.challenge, Some(&read))
+                .delete(&place.challenge)
+                .unchanged(&place.counter, counter.as_ref())
+                .put_until(&place.counter, &attempts, Some(Attempts::forget_at(self.clock.now())));
+            match self.store.commit(batch).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(refusal(error)),
+            }
+        }
+        Err(Code::Changed)
+    }
+
+    async fn read(&self, place: &Place) -> Result<(Option<Stored<Challenge>>, Option<Stored<Attempts>>), Code> {
+        let keys = [place.challenge.key().clone(), place.counter.key().clone()];
+        let mut entries = self.store.entries(&keys).await.map_err(refusal)?.into_iter();
+        let challenge = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
+        let counter = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
+        Ok((challenge, counter))
+    }
+
+    /// The address is in the name, too: a guess for an address that no code was asked for counts against nobody.
+    fn challenge_key(&self, tenant: TenantId, journey: &[u8; 16], address: &EmailAddress) -> RecordKey<Challenge> {
+        let hash = self.ring.keyed_hash("passcode address", address.as_str().as_bytes());
+        RecordKey::in_tenant(tenant, kind::PASSCODE, &[journey, &hash[..16]])
+    }
+
+    fn mac(&self, tenant: TenantId, journey: &[u8; 16], address: &EmailAddress, digits: &str) -> [u8; 32] {
+        // Everything before the address has a fixed length.
+        let bound = [tenant.as_bytes(), journey, digits.as_bytes(), address.as_str().as_bytes()].concat();
+        self.ring.keyed_hash("passcode", &zeroize::Zeroizing::new(bound))
+    }
+}
+
+/// Where a code and its counters are.
+struct Place {
+    challenge: RecordKey<Challenge>,
+    counter: RecordKey<Attempts>,
+    partition: Partition,
+}
+
+/// Eight digits, each number as likely as any other.
+fn random_digits(entropy: &dyn Entropy) -> Secret {
+    const NUMBERS: u32 = 10u32.pow(DIGITS as u32);
+    // The greatest multiple of the range: what lies above it would make low numbers more likely.
+    const LIMIT: u32 = u32::MAX / NUMBERS * NUMBERS;
+    loop {
+        let mut bytes = [0; 4];
+        entropy.fill(&mut bytes);
+        let number = u32::from_le_bytes(bytes);
+        if number < LIMIT {
+            return Secret::new(format!("{:0DIGITS$}", number % NUMBERS));
+        }
+    }
+}
+
+/// The digits in what was typed, if it can be a code: people copy spaces and dashes along.
+fn typed_digits(typed: &str) -> Option<Secret> {
+    if typed.len() > 64 {
+        return None;
+    }
+    let separator = |c: &char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{200b}' | '\u{feff}');
+    let digits: String = typed.chars().filter(|c| !separator(c)).collect();
+    (digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit())).then(|| Secret::new(digits))
+}
+
+#[cfg(test)]
+mod tests;

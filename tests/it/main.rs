@@ -1,0 +1,25 @@
+//! The program from outside: sockets, a browser, HTTP clients, an independent OpenID client, crashes.
+//!
+//! One target, one module a subject. Most tests start the real binary or drive one that others share; see [`support`].
+
+mod support;
+
+mod agreement;
+mod authorize;
+mod checklist;
+mod crash;
+mod discovery;
+mod forms;
+mod front;
+mod harness;
+mod hosts;
+mod house;
+mod mail;
+mod main_path;
+mod oidc_client;
+mod passcode;
+mod redirects;
+mod refusals;
+mod tenancy;
+mod token;
+mod upstream;

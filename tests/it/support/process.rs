@@ -1,0 +1,279 @@
+//! The real program, started the way an operator starts it.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use tempfile::TempDir;
+
+/// How long the program may take to be ready. A debug build on a busy machine generates several RSA keys first.
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// A child process with its log in a file. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Mutex<Child>,
+    folder: TempDir,
+}
+
+impl Process {
+    /// Starts `command`; its standard output arrives line by line.
+    pub(crate) fn spawn(mut command: Command) -> (Self, mpsc::Receiver<String>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = File::create(folder.path().join("log")).expect("a log file");
+        // A group of its own, so that everything it starts ends with it.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = child.stdout.take().expect("standard output is a pipe");
+        let (sender, lines) = mpsc::channel();
+        // Reads to the end, or the child would block on a full pipe.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        (Self { child: Mutex::new(child), folder }, lines)
+    }
+
+    /// Starts `command`; returns it and the first line of its standard output that `wanted` accepts.
+    pub(crate) fn start(command: Command, wanted: impl Fn(&str) -> bool) -> (Self, String) {
+        let name = format!("{command:?}");
+        let (process, lines) = Self::spawn(command);
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if wanted(&line) => return (process, line),
+                Ok(_) => {}
+                Err(_) => panic!("{name} did not become ready; its log:\n{}", process.log()),
+            }
+        }
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.path().join("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.lock().expect("not poisoned").id()
+    }
+
+    /// Sends `signal` (a name that kill(1) knows) to the process alone.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -s {signal}");
+    }
+
+    /// Waits for its end, at most `within`.
+    pub(crate) fn wait(&self, within: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.lock().expect("not poisoned").try_wait().expect("wait") {
+                return Some(status);
+            }
+            if Instant::now() > deadline {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGKILL, as a power cut would have it.
+    pub(crate) fn kill(&self) {
+        let mut child = self.child.lock().expect("not poisoned");
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.id());
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
+        self.kill();
+    }
+}
+
+/// The program under test.
+pub(crate) fn vestibule() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_vestibule"))
+}
+
+/// Runs one command to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    vestibule().args(arguments).stdin(Stdio::null()).output().expect("the program runs")
+}
+
+/// Like [`run`], for a command that must succeed; gives its standard output.
+pub(crate) fn run_ok(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "vestibule {arguments:?}: {}\n{errors}", output.status);
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// What `vestibule demo --json` prints when it is ready.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) base_url: String,
+    pub(crate) issuer: String,
+    pub(crate) tenant_id: String,
+    pub(crate) verified_domain: String,
+    pub(crate) mail_dir: PathBuf,
+    pub(crate) links: Links,
+    pub(crate) app: App,
+    pub(crate) people: Vec<Person>,
+    pub(crate) admin: Admin,
+}
+
+/// The direct links of product.md section 2.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Links {
+    pub(crate) panel_by_id: String,
+    pub(crate) panel_by_domain: String,
+    pub(crate) app: String,
+    pub(crate) app_by_domain: String,
+    pub(crate) common: String,
+}
+
+/// The sample app and its client.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct App {
+    pub(crate) url: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) redirect_uri: String,
+}
+
+/// Somebody who can sign in.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Person {
+    pub(crate) email: String,
+    pub(crate) signs_in_with: SignsInWith,
+    pub(crate) password: Option<String>,
+}
+
+/// How a person of the demo proves who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SignsInWith {
+    HomeOrganisation,
+    OneTimePasscode,
+}
+
+/// The administrator's application.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Admin {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+/// A running `vestibule demo`. When it is dropped, its log must hold no panic (D-10), no address
+/// (W-04) and none of the [secrets](Demo::secret) (O-14).
+#[derive(Debug)]
+pub(crate) struct Demo {
+    ready: Ready,
+    process: Process,
+    data: DataFolder,
+    secrets: Mutex<Vec<String>>,
+}
+
+/// A folder that outlives a process, and goes with the last one that uses it.
+pub(crate) type DataFolder = Arc<TempDir>;
+
+/// An empty one.
+pub(crate) fn data_folder() -> DataFolder {
+    Arc::new(tempfile::tempdir().expect("a temporary folder"))
+}
+
+impl Deref for Demo {
+    type Target = Ready;
+
+    fn deref(&self) -> &Ready {
+        &self.ready
+    }
+}
+
+impl Demo {
+    /// A fresh one on a spare port, with nobody having signed in yet.
+    pub(crate) fn start() -> Self {
+        Self::start_on("127.0.0.1:0", data_folder(), &[])
+    }
+
+    /// One at this address over this data, with more environment variables.
+    pub(crate) fn start_on(address: &str, data: DataFolder, environment: &[(&str, &str)]) -> Self {
+        let mut command = vestibule();
+        command.args(["demo", "--json", "--listen", address, "--data", text(data.path())]).envs(environment.iter().copied());
+        let (process, line) = Process::start(command, |line| line.starts_with('{'));
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        Self { ready, process, data, secrets: Mutex::default() }
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// The first person who signs in this way.
+    pub(crate) fn person(&self, signs_in_with: SignsInWith) -> Person {
+        self.people_who(signs_in_with).next().expect("the demo has such a person")
+    }
+
+    /// Everybody who signs in this way.
+    pub(crate) fn people_who(&self, signs_in_with: SignsInWith) -> impl Iterator<Item = Person> {
+        self.ready.people.iter().filter(move |person| person.signs_in_with == signs_in_with).cloned()
+    }
+
+    /// Notes a secret that may never be seen in the log.
+    pub(crate) fn secret(&self, secret: &str) {
+        self.secrets.lock().expect("not poisoned").push(secret.to_owned());
+    }
+
+    /// The origins whose pages are the provider's own.
+    pub(crate) fn origin(&self) -> String {
+        url::Url::parse(&self.ready.base_url).expect("base_url").origin().ascii_serialization()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.process.kill();
+        if std::thread::panicking() {
+            return;
+        }
+        let log = self.process.log();
+        assert!(!log.contains("panicked at"), "a panic in the log:\n{log}");
+        for person in &self.ready.people {
+            assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
+        }
+        for secret in self.secrets.lock().expect("not poisoned").iter() {
+            assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
+        }
+    }
+}
+
+/// An address that is free now, for a server that has to know its own before it starts.
+pub(crate) fn spare_address() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+/// `path` as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
