@@ -9,6 +9,7 @@ mod authorize;
 mod checklist;
 mod crash;
 mod discovery;
+mod examples;
 mod forms;
 mod front;
 mod harness;
