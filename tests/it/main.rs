@@ -10,6 +10,7 @@ mod checklist;
 mod crash;
 mod discovery;
 mod embedded;
+mod examples;
 mod forms;
 mod front;
 mod harness;
