@@ -8,7 +8,7 @@
 use std::{convert::Infallible, env, error::Error};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -47,5 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let name = request.extensions().get::<Guest>().and_then(Guest::name).unwrap_or("guest");
-    Ok(Response::new(Full::from(format!("Hello, {name}\n"))))
+    let mut answer = Response::new(Full::from(format!("Hello, {name}\n")));
+    // A name is somebody else's text: never to be taken for HTML.
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(answer)
 }

@@ -2,42 +2,49 @@
 //!
 //! `vestibule.example.toml` is complete and commented; a test reads it.
 
+pub mod files;
+pub mod source;
+
 use std::{
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
 };
 
 use serde::Deserialize;
-use url::Url;
+use toml::Spanned;
 
-use crate::{domain::EmailAddress, domain::WebUrl, outbound::OutboundPolicy, secret::Secret};
+use crate::{
+    domain::{EmailAddress, WebUrl},
+    mail::{SmtpLimits, SmtpTransport},
+    outbound::{HostPort, OutboundPolicy},
+    secret::Secret,
+};
+use source::Shown;
 
-/// What the file says.
-#[derive(Debug, Deserialize)]
+/// What the file says. Values are texts with their places, so that all that are wrong can be named at once.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    public_url: String,
+    public_url: Spanned<String>,
     data: PathBuf,
     #[serde(default)]
     key_ring: Option<PathBuf>,
-    listen: Vec<RawListen>,
-    mail: RawMail,
+    listen: Spanned<Vec<RawListen>>,
+    mail: Spanned<RawMail>,
     #[serde(default)]
     outbound: RawOutbound,
     #[serde(default)]
     log: Log,
-    #[serde(default = "thirty")]
-    drain_seconds: u64,
+    drain_seconds: Option<Spanned<u64>>,
 }
 
-fn thirty() -> u64 {
-    30
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawListen {
-    address: SocketAddr,
+    address: Spanned<String>,
     #[serde(default)]
     tls: Option<Tls>,
 }
@@ -52,23 +59,23 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawMail {
-    from_name: String,
-    from: EmailAddress,
+    from_name: Spanned<String>,
+    from: Spanned<String>,
     #[serde(default)]
     folder: Option<PathBuf>,
     #[serde(default)]
-    smtp: Option<Secret>,
+    smtp: Option<Spanned<Secret>>,
     #[serde(default)]
     ca: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawOutbound {
-    allow: Vec<String>,
+    allow: Vec<Spanned<String>>,
     ca: Option<PathBuf>,
 }
 
@@ -128,7 +135,7 @@ pub struct Config {
     /// How the log is written.
     pub log: Log,
     /// How long requests in flight are given at the end.
-    pub drain: std::time::Duration,
+    pub drain: Duration,
 }
 
 /// What is wrong with a configuration: all of it.
@@ -136,16 +143,33 @@ pub struct Config {
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
 
+/// How long requests in flight are given when the file does not say.
+const DRAIN_SECONDS: u64 = 30;
+/// The longest that may be said. Supervisors do not wait much longer before they kill.
+const DRAIN_MAX: u64 = 600;
+/// What stands where somebody has to put their own: nothing runs with the password of a sample (checklist A-10).
+const SAMPLE_SECRET: &str = "replace-me";
+
 impl Config {
-    /// Reads and resolves a configuration file. Relative paths are relative to it.
+    /// Reads and resolves a configuration file. Relative paths are relative to it. `smtp`, from the environment, takes
+    /// the place of what the file says about how mail leaves.
+    ///
+    /// # Errors
+    /// Every problem that was found.
+    pub fn load_with(path: &Path, smtp: Option<&Secret>) -> Result<Self, ConfigError> {
+        let at = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError(vec![at(&error)]))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse_with(&text, folder, smtp)
+            .map_err(|ConfigError(problems)| ConfigError(problems.iter().map(|problem| at(problem)).collect()))
+    }
+
+    /// Reads and resolves a configuration file.
     ///
     /// # Errors
     /// Every problem that was found.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError(vec![format!("{}: {error}", path.display())]))?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(|ConfigError(problems)| {
-            ConfigError(problems.into_iter().map(|p| format!("{}: {p}", path.display())).collect())
-        })
+        Self::load_with(path, None)
     }
 
     /// Resolves the text of a configuration file, with relative paths below `folder`.
@@ -153,112 +177,141 @@ impl Config {
     /// # Errors
     /// Every problem that was found.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
-        let raw: Raw = toml::from_str(text).map_err(|error| ConfigError(vec![error.to_string()]))?;
-        let mut problems = Vec::new();
-        let public_url = public_url(&raw.public_url).unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
-        if raw.listen.is_empty() {
-            problems.push("listen: there is no listener".into());
+        Self::parse_with(text, folder, None)
+    }
+
+    fn parse_with(text: &str, folder: &Path, smtp: Option<&Secret>) -> Result<Self, ConfigError> {
+        let raw: Raw = source::read(text).map_err(|problem| ConfigError(vec![problem]))?;
+        let mut found = Problems { text, found: Vec::new() };
+        let public_url = found.parsed("public_url", &raw.public_url, public_url);
+        let listen = found.listeners(&raw.listen, folder);
+        let mail_from = found.parsed("mail.from", &raw.mail.get_ref().from, EmailAddress::from_str);
+        found.name("mail.from_name", &raw.mail.get_ref().from_name);
+        let mail_from_name = raw.mail.get_ref().from_name.get_ref().clone();
+        let mail = found.mail(&raw.mail, folder, smtp);
+        let outbound = found.outbound(&raw.outbound, folder);
+        let drain = raw.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |seconds| *seconds.get_ref());
+        if let Some(seconds) = raw.drain_seconds.filter(|_| drain > DRAIN_MAX) {
+            found.at(seconds.span(), "drain_seconds", &format!("requests in flight get at most {DRAIN_MAX} seconds"));
         }
-        let mail = match (raw.mail.folder, raw.mail.smtp) {
-            (Some(mail_folder), None) => Some(MailTransport::Folder(folder.join(mail_folder))),
-            (None, Some(url)) => {
-                if !["smtp://", "smtps://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
-                    problems.push("mail.smtp: the URL starts with smtp:// or smtps://".into());
-                }
-                Some(MailTransport::Smtp { url, ca: raw.mail.ca.map(|ca| folder.join(ca)) })
-            }
-            _ => {
-                problems.push("mail: say either folder or smtp".into());
-                None
-            }
-        };
-        let outbound = match OutboundPolicy::parse(&raw.outbound.allow) {
-            Ok(policy) => Some(policy),
-            Err(problem) => {
-                problems.push(format!("outbound.allow: {problem}"));
-                None
-            }
-        };
-        let outbound = match (outbound, raw.outbound.ca) {
-            (Some(policy), Some(ca)) => match std::fs::read(folder.join(&ca)) {
-                Ok(pem) => Some(policy.with_root(pem)),
-                Err(error) => {
-                    problems.push(format!("outbound.ca: {}: {error}", ca.display()));
-                    None
-                }
-            },
-            (policy, _) => policy,
-        };
         let data = folder.join(raw.data);
-        match (public_url, mail, outbound) {
-            (Some(public_url), Some(mail), Some(outbound)) if problems.is_empty() => Ok(Self {
+        match (public_url, mail_from, mail) {
+            (Some(public_url), Some(mail_from), Some(mail)) if found.found.is_empty() => Ok(Self {
                 public_url,
                 key_ring: raw.key_ring.map_or_else(|| data.join("key-ring"), |ring| folder.join(ring)),
                 data,
-                listen: raw
-                    .listen
-                    .into_iter()
-                    .map(|listen| Listen { address: listen.address, tls: listen.tls.map(|tls| tls.below(folder)) })
-                    .collect(),
-                mail_from_name: raw.mail.from_name,
-                mail_from: raw.mail.from,
+                listen,
+                mail_from_name,
+                mail_from,
                 mail,
                 outbound,
                 log: raw.log,
-                drain: std::time::Duration::from_secs(raw.drain_seconds),
+                drain: Duration::from_secs(drain),
             }),
-            _ => Err(ConfigError(problems)),
+            _ => Err(ConfigError(found.found)),
         }
     }
 }
 
-impl Tls {
-    fn below(self, folder: &Path) -> Self {
-        Self { certificate: folder.join(self.certificate), key: folder.join(self.key) }
+/// Problems, as they are found.
+struct Problems<'a> {
+    text: &'a str,
+    found: Vec<String>,
+}
+
+impl Problems<'_> {
+    fn at(&mut self, span: Range<usize>, name: &str, problem: &str) {
+        self.found.push(source::point(self.text, span, &format!("{name}: {problem}"), Shown::WithoutStrings));
+    }
+
+    fn parsed<T, E: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        value: &Spanned<String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let problem = match parse(value.get_ref()) {
+            Ok(parsed) => return Some(parsed),
+            Err(problem) => format!("{name}: {problem}"),
+        };
+        self.found.push(source::point(self.text, value.span(), &problem, Shown::Whole));
+        None
+    }
+
+    fn name(&mut self, name: &str, value: &Spanned<String>) {
+        let chars = value.get_ref().chars();
+        if !(1..=256).contains(&chars.clone().count()) || chars.clone().any(char::is_control) {
+            self.at(value.span(), name, "a name has 1 to 256 characters, on one line");
+        }
+    }
+
+    fn listeners(&mut self, raw: &Spanned<Vec<RawListen>>, folder: &Path) -> Vec<Listen> {
+        let mut listeners: Vec<Listen> = Vec::new();
+        for listen in raw.get_ref() {
+            let Some(address) = self.parsed("listen.address", &listen.address, SocketAddr::from_str) else { continue };
+            if address.port() != 0 && listeners.iter().any(|other| other.address == address) {
+                self.at(listen.address.span(), "listen.address", "two listeners cannot have the same address");
+            }
+            let tls = listen.tls.as_ref();
+            let tls = tls.map(|tls| Tls { certificate: folder.join(&tls.certificate), key: folder.join(&tls.key) });
+            listeners.push(Listen { address, tls });
+        }
+        if raw.get_ref().is_empty() {
+            self.at(raw.span(), "listen", "there is no listener");
+        }
+        listeners
+    }
+
+    fn mail(&mut self, raw: &Spanned<RawMail>, folder: &Path, environment: Option<&Secret>) -> Option<MailTransport> {
+        let RawMail { folder: mail_folder, smtp, ca, .. } = raw.get_ref();
+        let smtp = match environment {
+            Some(url) => Some((url, raw.span())),
+            None => smtp.as_ref().map(|smtp| (smtp.get_ref(), smtp.span())),
+        };
+        match (mail_folder, smtp) {
+            (Some(mail_folder), None) => Some(MailTransport::Folder(folder.join(mail_folder))),
+            (Some(_), Some((_, span))) if environment.is_none() => {
+                self.at(span, "mail", "say either folder or smtp");
+                None
+            }
+            (_, Some((url, span))) => {
+                if url.expose().contains(SAMPLE_SECRET) {
+                    self.at(span, "mail.smtp", "this is the sample's password; put the real one there");
+                } else if let Err(problem) = SmtpTransport::new(url, None, None, SmtpLimits::default()) {
+                    self.at(span, "mail.smtp", &problem.to_string());
+                }
+                Some(MailTransport::Smtp { url: url.clone(), ca: ca.as_ref().map(|ca| folder.join(ca)) })
+            }
+            (None, None) => {
+                self.at(raw.span(), "mail", "say either folder or smtp");
+                None
+            }
+        }
+    }
+
+    fn outbound(&mut self, raw: &RawOutbound, folder: &Path) -> OutboundPolicy {
+        let mut policy = OutboundPolicy::default();
+        policy.allow.extend(raw.allow.iter().filter_map(|entry| self.parsed("outbound.allow", entry, HostPort::from_str)));
+        match raw.ca.as_ref().map(|ca| (ca, std::fs::read(folder.join(ca)))) {
+            None => policy,
+            Some((_, Ok(pem))) => policy.with_root(pem),
+            Some((ca, Err(error))) => {
+                self.found.push(format!("outbound.ca: {}: {error}", ca.display()));
+                policy
+            }
+        }
     }
 }
 
 /// An origin: scheme, host, port, nothing else.
-fn public_url(text: &str) -> Result<Option<WebUrl>, String> {
-    let url: WebUrl = text.parse().map_err(|reason: &str| format!("public_url: {reason}"))?;
-    let parsed: &Url = url.as_url();
+fn public_url(text: &str) -> Result<WebUrl, &'static str> {
+    let url: WebUrl = text.parse()?;
+    let parsed = url.as_url();
     if parsed.path() != "/" || parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err("public_url: an origin has no path, query or fragment".into());
+        return Err("an origin has no path, query or fragment");
     }
-    Ok(Some(url))
+    Ok(url)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sample_configuration_is_valid() {
-        let sample = include_str!("../vestibule.example.toml");
-        let config = Config::parse(sample, Path::new("/etc/vestibule")).unwrap();
-        assert_eq!(config.key_ring, Path::new("/var/lib/vestibule/key-ring"));
-    }
-
-    #[test]
-    fn every_problem_is_reported_at_once() {
-        let text = r#"
-            public_url = "http://contoso.example/path"
-            data = "data"
-            listen = []
-            [mail]
-            from_name = "Contoso"
-            from = "a@contoso.example"
-            [outbound]
-            allow = ["0.0.0.0/0"]
-        "#;
-        let ConfigError(problems) = Config::parse(text, Path::new("/")).unwrap_err();
-        for place in ["public_url", "listen", "mail", "outbound.allow"] {
-            assert!(problems.iter().any(|problem| problem.starts_with(place)), "{place}: {problems:?}");
-        }
-        let ConfigError(problems) = Config::parse("public_url = 5", Path::new("/")).unwrap_err();
-        assert!(problems[0].contains('^'), "the place is shown: {problems:?}");
-    }
-}
+mod tests;

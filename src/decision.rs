@@ -90,40 +90,43 @@ pub enum Caller {
     Program,
 }
 
-/// What the decision knows of a request.
+/// What the decision knows of a request. Read off its head only when it is asked for: who passes is not asked.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
-    /// Who sends it.
-    pub caller: Caller,
-    /// Its method.
-    pub method: &'a Method,
+    method: &'a Method,
+    headers: &'a HeaderMap,
 }
 
 impl<'a> RequestFacts<'a> {
-    /// Reads the facts off a request's head.
+    /// The facts of a request with this head.
+    #[must_use]
+    pub fn of(method: &'a Method, headers: &'a HeaderMap) -> Self {
+        Self { method, headers }
+    }
+
+    /// Who sends it.
     ///
     /// A browser says what it is doing in `Sec-Fetch-Mode` and `Sec-Fetch-Dest` (Fetch Metadata), which scripts cannot set;
     /// where it says nothing, somebody who `Accept`s HTML before anything else, asks with GET or HEAD and does not call
     /// itself an XMLHttpRequest is taken for a person. Nothing here lets anybody in; it only chooses the form of a refusal.
     #[must_use]
-    pub fn of(method: &'a Method, headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        let caller = match (text("sec-fetch-mode"), text("sec-fetch-dest")) {
+    pub fn caller(&self) -> Caller {
+        let text = |name: &str| self.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        match (text("sec-fetch-mode"), text("sec-fetch-dest")) {
             (None, None) => {
-                let safe = matches!(*method, Method::GET | Method::HEAD);
-                let scripted = headers.contains_key("x-requested-with") || headers.contains_key("upgrade");
-                if safe && !scripted && prefers_html(headers) { Caller::Person } else { Caller::Program }
+                let safe = matches!(*self.method, Method::GET | Method::HEAD);
+                let scripted = self.headers.contains_key("x-requested-with") || self.headers.contains_key("upgrade");
+                if safe && !scripted && prefers_html(self.headers) { Caller::Person } else { Caller::Program }
             }
             (None | Some("navigate"), None | Some("document")) => Caller::Person,
             _ => Caller::Program,
-        };
-        Self { caller, method }
+        }
     }
 
     /// How its sender can be told to sign in.
     #[must_use]
     pub fn way(&self) -> Way {
-        match (self.caller, self.method) {
+        match (self.caller(), self.method) {
             (Caller::Program, _) => Way::Tell,
             (Caller::Person, &Method::GET | &Method::HEAD) => Way::Lead,
             (Caller::Person, _) => Way::Ask,
@@ -242,8 +245,6 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
-    const PERSON: RequestFacts<'_> = RequestFacts { caller: Caller::Person, method: &Method::GET };
-
     #[test]
     fn a_request_tells_whether_a_person_or_a_program_sends_it() {
         const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
@@ -279,7 +280,9 @@ mod tests {
         let now = at(500);
         let live = fresh(now);
         let user = grant().user;
-        let ask = |credential, live: &LiveState, policy: &Policy| decide(&PERSON, credential, live, policy, now);
+        let person = headers(&[("sec-fetch-mode", "navigate")]);
+        let facts = RequestFacts::of(&Method::GET, &person);
+        let ask = |credential, live: &LiveState, policy: &Policy| decide(&facts, credential, live, policy, now);
         assert_eq!(ask(Credential::Held(grant()), &live, &POLICY), Decision::Pass(grant()));
         assert_eq!(ask(Credential::Absent, &live, &POLICY), Decision::SignIn(Code::LoginRequired, Way::Lead));
         assert_eq!(ask(Credential::Invalid, &live, &POLICY), Decision::SignIn(Code::TokenInvalid, Way::Lead));
@@ -344,8 +347,8 @@ mod tests {
             };
             let credential = [Credential::Absent, Credential::Invalid, Credential::Held(grant)][usize::from(held)];
             let policy = Policy { max_age: max_age.map(SignedDuration::from_secs), ..POLICY };
-            let caller = if person { Caller::Person } else { Caller::Program };
-            let facts = RequestFacts { caller, method: &Method::GET };
+            let headers = headers(&[("sec-fetch-mode", if person { "navigate" } else { "cors" })]);
+            let facts = RequestFacts::of(&Method::GET, &headers);
             let passes = matches!(decide(&facts, credential, &Told { standing, epoch, fresh }, &policy, now), Decision::Pass(_));
             let good = held == 2 && grant.tenant == TENANT && grant.app == APP && expires > 0
                 && max_age.is_none_or(|max| age <= max) && fresh && standing == SessionStanding::Valid && epoch <= held_epoch;

@@ -187,6 +187,9 @@ codes! {
     2014 OrganisationMalformed 400 InvalidRequest ""
         "This is not a domain name."
         "Type a domain like organisation.example.";
+    2015 OtherAccountExpected 403 LoginRequired "AADSTS50020"
+        "The app asked for another account than the one that you signed in with."
+        "Use the account that you use in the app.";
 
     // The home organisation (3xxx)
     3001 HomeUnreachable 503 TemporarilyUnavailable ""

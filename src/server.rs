@@ -1,15 +1,14 @@
 //! The composition root: builds the context, starts the workers, serves, and stops in order.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
-    config::{Config, Listen, MailTransport},
+    config::{Config, Listen, MailTransport, files::read_key_ring},
     flows::{Foundation, Vestibule, directory::Directory, live},
     http::{self, front},
     identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
@@ -25,9 +24,6 @@ use crate::{
     },
 };
 
-/// How long a door goes on without news.
-const MAX_SILENCE: SignedDuration = SignedDuration::from_secs(5);
-
 /// Opens the data folder: the store and the key ring that belongs to it. Both are made at the first start.
 ///
 /// # Errors
@@ -36,15 +32,24 @@ const MAX_SILENCE: SignedDuration = SignedDuration::from_secs(5);
 pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<(Foundation, Arc<EmbeddedStore>)> {
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
+    // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
     let file = config.data.join("vestibule.redb");
-    let fresh = !file.exists();
-    let ring = match key_ring {
-        Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,
-        None => read_or_make_ring(&config.key_ring, fresh, &*entropy)?,
-    };
     let backend = Arc::new(EmbeddedStore::open(&file, Arc::clone(&clock)).with_context(|| file.display().to_string())?);
     let store = Store::new(backend.clone());
-    check_ring(&store, &ring).await?;
+    let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
+    let ring = match key_ring {
+        Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,
+        None => read_or_make_ring(&config.key_ring, sealed_by.is_none(), &*entropy)?,
+    };
+    match sealed_by {
+        // A store is sealed by one ring for ever (rotation adds keys to it): another would silently lose every secret.
+        Some(known) if known != ring.fingerprint() => bail!("{}: this key ring is not the one that seals this store", file.display()),
+        Some(_) => {}
+        None => {
+            let key = records::key_ring();
+            store.commit(Batch::new(Partition::Global).absent(&key).put(&key, &ring.fingerprint())).await?;
+        }
+    }
     let public_url = config.public_url.clone();
     Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, backend))
 }
@@ -54,40 +59,26 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| folder.display().to_string())
 }
 
+/// The ring in its file. For a store that nothing was sealed in yet, a missing one is made, and so is one that is empty: the
+/// machine went down while it was being made.
 fn read_or_make_ring(path: &Path, may_make: bool, entropy: &dyn Entropy) -> anyhow::Result<KeyRing> {
-    use std::{
-        io::Write,
-        os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    };
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                bail!("{}: the key ring can be read by others (mode {mode:o}); use: chmod 600", path.display());
-            }
-            KeyRing::parse(&text).with_context(|| path.display().to_string())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let empty = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    match read_key_ring(path) {
+        Err(error) if may_make && (empty || error.kind() == std::io::ErrorKind::NotFound) => {
             let text = KeyRing::generate(entropy);
-            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            KeyRing::parse(&text).context("a new key ring")
+            let make = || {
+                let mut options = std::fs::OpenOptions::new();
+                options.write(true).mode(0o600);
+                let mut file = if empty { options.open(path) } else { options.create_new(true).open(path) }?;
+                file.write_all(text.as_bytes())?;
+                file.sync_all()?;
+                std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+            };
+            make().with_context(|| format!("{}: a key ring cannot be made there", path.display()))?;
+            read_key_ring(path).with_context(|| path.display().to_string())
         }
-        Err(error) => Err(error).with_context(|| format!("{}: the key ring of this store", path.display())),
-    }
-}
-
-/// A store is sealed by one ring for ever (rotation adds keys to it): another one would silently lose every secret.
-async fn check_ring(store: &Store, ring: &KeyRing) -> anyhow::Result<()> {
-    let key = records::key_ring();
-    match store.get(&key).await? {
-        Some(known) if known.value == ring.fingerprint() => Ok(()),
-        Some(_) => bail!("this key ring is not the one that seals this store"),
-        None => {
-            let batch = Batch::new(Partition::Global).absent(&key).put(&key, &ring.fingerprint());
-            Ok(store.commit(batch).await?)
-        }
+        read => read.with_context(|| format!("{}: the key ring of this store", path.display())),
     }
 }
 
@@ -96,7 +87,7 @@ async fn check_ring(store: &Store, ring: &KeyRing) -> anyhow::Result<()> {
 /// # Errors
 /// When the outbound client cannot be set up.
 pub fn build(config: &Config, foundation: Foundation) -> anyhow::Result<Arc<Vestibule>> {
-    let live = Arc::new(LiveState::new(MAX_SILENCE));
+    let live = Arc::new(LiveState::new(LiveState::MAX_SILENCE));
     let Foundation { store, ring, clock, entropy, .. } = foundation.clone();
     let client = outbound::Client::new(config.outbound.clone())?;
     Ok(Arc::new(Vestibule {
@@ -143,6 +134,14 @@ impl Server {
         Ok(Self { vestibule, listeners, transport: transport(&config.mail)?, drain: config.drain })
     }
 
+    /// Where it listens, and whether with TLS.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn addresses(&self) -> std::io::Result<Vec<(SocketAddr, bool)>> {
+        self.listeners.iter().map(|listener| Ok((listener.tcp.local_addr()?, listener.tls.is_some()))).collect()
+    }
+
     /// Serves until `shutdown`, then drains: no new connections, requests in flight end, mails under way end.
     ///
     /// # Errors
@@ -152,16 +151,17 @@ impl Server {
         // Subscribed before everything is read, so that no change falls between.
         let watch = vestibule.foundation.store.watch();
         live::load_all(&vestibule).await?;
-        let follower = tokio::spawn({
+        // Both go on while requests in flight end, which still have to be judged and may still queue mail.
+        let stop = CancellationToken::new();
+        let follower = tokio::spawn(stop.clone().run_until_cancelled_owned({
             let vestibule = Arc::clone(&vestibule);
             async move { live::follow(&vestibule, watch).await }
-        });
-        let stop_mail = CancellationToken::new();
+        }));
         let mail = tokio::spawn(vestibule.outbox.clone().run(
             vestibule.foundation.store.clone(),
             self.transport,
             OutboxSettings::default(),
-            stop_mail.clone(),
+            stop.clone(),
         ));
         let limits = Arc::new(front::Limits { drain: self.drain, ..front::Limits::default() });
         let responder: front::Responder = {
@@ -178,7 +178,7 @@ impl Server {
         let config = front::FrontConfig { limits, responder, entropy };
         let drained = front::serve(self.listeners, app, config, shutdown).await;
         tracing::info!(cut = drained.cut, "no more requests");
-        stop_mail.cancel();
+        stop.cancel();
         let _ = tokio::join!(mail, follower);
         Ok(())
     }

@@ -4,9 +4,11 @@
 //! server.
 
 use std::{
-    os::unix::fs::PermissionsExt,
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -17,84 +19,78 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use jiff::SignedDuration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::Mutex, time::timeout};
+use tokio_util::sync::CancellationToken;
 
-use crate::{
-    domain::link::{Sources, TenantName},
-    flows::{
-        Vestibule,
-        apply::{self, ApplyError, spec::Desired},
-        keys,
-    },
-};
+use super::operation::{Apply, Operation, RotateKeys};
+use crate::flows::Vestibule;
 
 /// A document of 10 MiB is 14 MiB of base64, and there may be several.
 const BODY: usize = 256 << 20;
+/// How long an operation that is under way at the end is given.
+const LAST: Duration = Duration::from_secs(10);
 
 /// Where the socket of a data folder is.
 pub(super) fn socket(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 
-/// Asks for an apply.
-#[derive(Serialize, Deserialize)]
-pub(super) struct ApplyRequest {
-    pub(super) desired: Desired,
-    pub(super) dry_run: bool,
-}
-
-/// Asks for a rotation of keys.
-#[derive(Serialize, Deserialize)]
-pub(super) struct RotateRequest {
-    pub(super) tenant: String,
-    pub(super) publish_ahead_seconds: i64,
-}
-
-/// Why something was not done, a line each.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Problems {
-    pub(super) problems: Vec<String>,
-}
-
 /// An open socket, which goes when it is closed.
 pub(super) struct Admin {
     path: PathBuf,
+    stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Admin {
-    pub(super) fn close(self) {
-        self.task.abort();
+    /// Takes no more operations, and lets the one under way end.
+    pub(super) async fn close(mut self) {
         let _ = std::fs::remove_file(&self.path);
+        self.stop.cancel();
+        if timeout(LAST, &mut self.task).await.is_err() {
+            tracing::warn!("an operation did not end in time and is cut off; what it did not do can be asked for again");
+            self.task.abort();
+        }
     }
 }
 
 /// Opens the socket and answers on it.
 pub(super) fn listen(data: &Path, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
     let path = socket(data);
-    // The store is ours by now, so a socket that is left is a dead process's.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).with_context(|| path.display().to_string())?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let listener = bind(&path).with_context(|| format!("{}: the administration socket", path.display()))?;
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     // A host program may have a recorder of its own; then it has the figures.
     let _ = metrics::set_global_recorder(recorder);
     let app = Router::new()
-        .route("/apply", post(apply_desired))
-        .route("/keys/rotate", post(rotate))
+        .route(Apply::PATH, post(perform::<Apply>))
+        .route(RotateKeys::PATH, post(perform::<RotateKeys>))
         .route("/metrics", get(move || render(metrics.clone())))
         .layer(DefaultBodyLimit::max(BODY))
-        .with_state(Arc::clone(vestibule));
+        .with_state(Arc::new(Administration { vestibule: Arc::clone(vestibule), turn: Mutex::default() }));
+    let stop = CancellationToken::new();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, app).await {
+        if let Err(error) = serving.await {
             tracing::error!(%error, "the administration socket has failed");
         }
     });
-    Ok(Admin { path, task })
+    Ok(Admin { path, stop, task })
+}
+
+/// Binds in a folder that nobody else can enter, and moves the socket out when only its owner can open it.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let private = path.with_extension("new");
+    // The store is ours by now, so what is left is a dead process's.
+    let _ = std::fs::remove_dir_all(&private);
+    std::fs::DirBuilder::new().mode(0o700).create(&private)?;
+    let unfinished = private.join("s");
+    let listener = UnixListener::bind(&unfinished)?;
+    std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&unfinished, path)?;
+    std::fs::remove_dir(&private)?;
+    Ok(listener)
 }
 
 async fn render(metrics: PrometheusHandle) -> String {
@@ -102,31 +98,19 @@ async fn render(metrics: PrometheusHandle) -> String {
     metrics.render()
 }
 
-async fn apply_desired(State(vestibule): State<Arc<Vestibule>>, Json(request): Json<ApplyRequest>) -> Response {
-    match apply::apply(&vestibule.foundation, &request.desired, request.dry_run).await {
-        Ok(report) => Json(report).into_response(),
-        Err(ApplyError::Refused(problems)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, problems),
-        Err(ApplyError::Store(error)) => refuse(StatusCode::SERVICE_UNAVAILABLE, vec![error.to_string()]),
-    }
+struct Administration {
+    vestibule: Arc<Vestibule>,
+    /// One operation at a time: two that change the same would only make each other start over.
+    turn: Mutex<()>,
 }
 
-async fn rotate(State(vestibule): State<Arc<Vestibule>>, Json(request): Json<RotateRequest>) -> Response {
-    let sources = Sources { path: Some(&request.tenant), ..Sources::default() };
-    let view = match TenantName::parse(&request.tenant) {
-        Ok(_) => vestibule.directory.context(sources).await,
-        Err(code) => Err(code),
-    };
-    let view = match view {
-        Ok(view) => view,
-        Err(code) => return refuse(StatusCode::NOT_FOUND, vec![format!("{code}: {}", code.sentence())]),
-    };
-    let ahead = SignedDuration::from_secs(request.publish_ahead_seconds.max(0));
-    match keys::rotate_keys(&vestibule.foundation, view.tenant.id, ahead).await {
-        Ok(rotated) => Json(rotated).into_response(),
-        Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, vec![error.to_string()]),
+async fn perform<O: Operation>(State(administration): State<Arc<Administration>>, Json(operation): Json<O>) -> Response {
+    let _turn = administration.turn.lock().await;
+    match operation.perform(&administration.vestibule.foundation).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failure) => {
+            let status = if failure.temporary { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+            (status, Json(failure)).into_response()
+        }
     }
-}
-
-fn refuse(status: StatusCode, problems: Vec<String>) -> Response {
-    (status, Json(Problems { problems })).into_response()
 }

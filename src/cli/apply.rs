@@ -4,11 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Target, admin::ApplyRequest, client::Client, say};
-use crate::{
-    flows::apply::{self, Report, spec::Desired},
-    server,
-};
+use super::{Target, operation, say};
+use crate::flows::apply::spec::Desired;
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
@@ -26,15 +23,8 @@ pub(super) struct Apply {
 
 impl Apply {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let config = self.target.config()?;
         let desired = Desired::load(&self.file)?;
-        let report: Report = match Client::connect(&config.data).await {
-            Some(client) => client.ask("/apply", &ApplyRequest { desired, dry_run: self.dry_run }).await?,
-            None => {
-                let (foundation, _backend) = server::open(&config, self.target.secrets.key_ring.as_ref()).await?;
-                apply::apply(&foundation, &desired, self.dry_run).await?
-            }
-        };
+        let report = self.target.perform(operation::Apply { desired, dry_run: self.dry_run }).await?;
         if self.json {
             say(&serde_json::to_string(&report)?);
             return Ok(());

@@ -1,16 +1,8 @@
 //! `keys`: signing keys of tenants.
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
-use jiff::SignedDuration;
 
-use super::{Target, admin::RotateRequest, client::Client, say};
-use crate::{
-    domain::link::TenantName,
-    flows::keys::{Rotated, rotate_keys},
-    server,
-    store::records,
-};
+use super::{Target, operation::RotateKeys, say};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
@@ -33,27 +25,8 @@ pub(super) struct Rotate {
 impl Keys {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self::Rotate(rotate) = self;
-        let config = rotate.target.config()?;
-        let rotated: Rotated = match Client::connect(&config.data).await {
-            Some(client) => {
-                let publish_ahead_seconds = rotate.publish_ahead.into();
-                client.ask("/keys/rotate", &RotateRequest { tenant: rotate.tenant, publish_ahead_seconds }).await?
-            }
-            None => {
-                let (foundation, _backend) = server::open(&config, rotate.target.secrets.key_ring.as_ref()).await?;
-                let tenant = match TenantName::parse(&rotate.tenant)? {
-                    TenantName::Id(id) => id,
-                    TenantName::Domain(domain) => match foundation.store.get(&records::domain_claim(&domain)).await? {
-                        Some(claim) => claim.value.tenant,
-                        None => bail!("{domain}: no tenant has this domain"),
-                    },
-                };
-                if foundation.store.get(&records::tenant(tenant)).await?.is_none() {
-                    bail!("{}: there is no such tenant", rotate.tenant);
-                }
-                rotate_keys(&foundation, tenant, SignedDuration::from_secs(rotate.publish_ahead.into())).await?
-            }
-        };
+        let operation = RotateKeys { tenant: rotate.tenant, publish_ahead_seconds: rotate.publish_ahead };
+        let rotated = rotate.target.perform(operation).await?;
         for kid in &rotated.kids {
             say(&format!("+ key {kid}"));
         }

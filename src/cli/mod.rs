@@ -5,13 +5,20 @@ mod apply;
 mod client;
 mod demo;
 mod keys;
+mod operation;
 mod serve;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{config::Config, secret::Secret};
+use crate::{
+    config::{Config, files::Findings},
+    secret::Secret,
+    server,
+};
+use client::Client;
+use operation::Operation;
 
 /// Shares an organisation's apps with people from other organisations.
 #[derive(Debug, Parser)]
@@ -45,6 +52,25 @@ struct CheckConfig {
     file: PathBuf,
 }
 
+impl CheckConfig {
+    /// Files that are named and unusable are problems; missing ones are only mentioned, since the configuration of another
+    /// machine can be checked too.
+    fn run(self) -> anyhow::Result<()> {
+        let name = self.file.display();
+        let config = Config::load(&self.file)?;
+        let Findings { problems, missing } = config.look_at_files();
+        if !problems.is_empty() {
+            let problems: Vec<_> = problems.iter().map(|problem| format!("{name}: {problem}")).collect();
+            anyhow::bail!("{}", problems.join("\n"));
+        }
+        for file in missing {
+            say(&format!("{name}: note: {file}"));
+        }
+        say(&format!("{name}: good; serves {} from {}", config.public_url, config.data.display()));
+        Ok(())
+    }
+}
+
 /// Which server a command is for.
 #[derive(Debug, Args)]
 struct Target {
@@ -59,9 +85,17 @@ struct Target {
 }
 
 impl Target {
-    fn config(&self) -> anyhow::Result<Config> {
+    /// Performs an operation: the running server does it, where there is one, else this process.
+    async fn perform<O: Operation>(&self, operation: O) -> anyhow::Result<O::Answer> {
         let file = self.data.as_ref().map_or_else(|| self.config.clone(), |data| data.join("vestibule.toml"));
-        Ok(Config::load(&file)?)
+        let config = Config::load_with(&file, self.secrets.smtp_url.as_ref())?;
+        match Client::connect(&config.data).await? {
+            Some(client) => client.ask(&operation).await,
+            None => {
+                let (foundation, _store) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
+                Ok(operation.perform(&foundation).await?)
+            }
+        }
     }
 }
 
@@ -90,11 +124,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(serve) => serve.run().await,
         Command::Apply(apply) => apply.run().await,
         Command::Keys(keys) => keys.run().await,
-        Command::CheckConfig(CheckConfig { file }) => {
-            let config = Config::load(&file)?;
-            say(&format!("{}: good; serves {} from {}", file.display(), config.public_url, config.data.display()));
-            Ok(())
-        }
+        Command::CheckConfig(check) => check.run(),
         Command::Errors => {
             say(crate::error::Code::reference().trim_end());
             Ok(())
@@ -108,13 +138,25 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-/// Ready when the process is asked to stop: Ctrl-C or SIGTERM.
+/// Ready when the process is asked to stop: Ctrl-C or SIGTERM. Asked once more, it stops at once: what was acknowledged is
+/// on disk.
 async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        tracing::error!("signals cannot be received");
+        return;
+    };
+    let mut next = async move || {
+        tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        }
+    };
+    next().await;
     tracing::info!("asked to stop; draining");
+    tokio::spawn(async move {
+        let status = next().await;
+        tracing::warn!("asked again; stopping at once");
+        std::process::exit(status);
+    });
 }

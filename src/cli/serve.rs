@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Secrets, admin, asked_to_stop};
 use crate::{
-    config::{Config, Log, MailTransport},
+    config::{Config, Log},
     server::{self, Server},
 };
 
@@ -21,17 +21,14 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let mut config = Config::load(&self.config)?;
-        if let Some(url) = self.secrets.smtp_url {
-            config.mail = MailTransport::Smtp { url, ca: None };
-        }
+        let config = Config::load_with(&self.config, self.secrets.smtp_url.as_ref())?;
         start_log(config.log);
         let (foundation, backend) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
         let vestibule = server::build(&config, foundation)?;
         let server = Server::bind(&config, Arc::clone(&vestibule)).await?;
         let admin = admin::listen(&config.data, &vestibule)?;
-        for listen in &config.listen {
-            tracing::info!(address = %listen.address, tls = listen.tls.is_some(), "listening as {}", config.public_url);
+        for (address, tls) in server.addresses()? {
+            tracing::info!(%address, tls, "listening as {}", config.public_url);
         }
         let failed = backend.failed();
         let stop = async {
@@ -41,7 +38,7 @@ impl Serve {
             }
         };
         let served = server.run(stop).await;
-        admin.close();
+        admin.close().await;
         served
     }
 }

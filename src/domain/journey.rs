@@ -44,6 +44,8 @@ pub enum Person<'a> {
 /// What an authorization request demands beyond the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demands {
+    /// The client wants to hear about this person and nobody else (`id_token_hint`).
+    pub only: Option<UserId>,
     /// The person must have authenticated at or after this time (`max_age`, `prompt=login`).
     pub authenticated_since: Option<Timestamp>,
     /// The review of permissions is shown again (`prompt=consent`), unless accepted at or after this time.
@@ -149,6 +151,10 @@ pub fn settle<'a>(facts: &Facts<'a>) -> Result<Settled, Step<'a>> {
     let user = known.user;
     if facts.demands.authenticated_since.is_some_and(|since| known.auth_time < since) {
         return Err(Step::Identify);
+    }
+    if facts.demands.only.is_some_and(|only| only != user.id) {
+        // Somebody who has just proven to be another is told so; a session is passed over.
+        return Err(if known.proof.is_some() { Step::Refuse(Code::OtherAccountExpected) } else { Step::Identify });
     }
     redemption::admit(user, known.proof, &facts.tenant.policy).map_err(Step::Refuse)?;
     if known.began < user.sessions_valid_from {

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::{Foundation, directory::TenantView, session::Session};
 use crate::{
     domain::{
-        AppId, EmailAddress, LanguageTag, TenantId, UserId,
+        AppId, EmailAddress, LanguageTag, SessionId, TenantId, UserId,
         app::App,
         journey::{Demands, Facts, Person, Recognised},
         link::Destination,
         redemption::recognise,
         tenant::IdentitySource,
         terms::{Acceptance, DocumentId},
-        user::{ExternalUserState, User, VerifiedIdentity},
+        user::{User, VerifiedIdentity},
     },
     error::Code,
     identity::upstream::UpstreamAttempt,
@@ -78,14 +78,26 @@ pub struct Journey {
     pub code_sent: Option<Timestamp>,
     /// How many codes were asked for.
     pub codes_sent: u32,
-    /// What was proven, and when it was.
-    pub proof: Option<(VerifiedIdentity, Timestamp)>,
+    /// What was proven.
+    pub proof: Option<Proof>,
     /// When the review of permissions was accepted.
     pub permissions_accepted: Option<Timestamp>,
     /// Which documents were opened.
     pub opened: Vec<DocumentId>,
     /// Which agreements were accepted.
     pub given: Vec<Acceptance>,
+}
+
+/// What was proven in a journey, and the one session that it may become: a journey that is replayed is the same session
+/// again, and dead when that one is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Proof {
+    /// Who they are.
+    pub identity: VerifiedIdentity,
+    /// When it was proven here.
+    pub at: Timestamp,
+    /// The session that it becomes.
+    pub session: SessionId,
 }
 
 impl Journey {
@@ -166,9 +178,10 @@ impl Journey {
     }
 
     /// Takes down what was proven. What was agreed to before was agreed to by somebody else.
-    pub fn prove(&mut self, identity: VerifiedIdentity, now: Timestamp) {
+    pub fn prove(&mut self, identity: VerifiedIdentity, foundation: &Foundation) {
         self.forget_proof();
-        self.proof = Some((identity, now));
+        let session = SessionId::random(&*foundation.entropy);
+        self.proof = Some(Proof { identity, at: foundation.now(), session });
     }
 
     fn forget_proof(&mut self) {
@@ -182,6 +195,13 @@ impl Journey {
         self.given.clear();
     }
 
+    /// Whether an earlier sign-in is not enough.
+    #[must_use]
+    pub fn wants_fresh_login(&self) -> bool {
+        let asked = |request: &AuthorizeRequest| request.prompts.contains(Prompts::LOGIN) || request.max_age.is_some();
+        self.switching || self.request.as_ref().is_some_and(asked)
+    }
+
     /// What its client's request demands beyond the usual. What was proven in this journey is as fresh as was asked for:
     /// the home organisation was told, and its answer was checked.
     #[must_use]
@@ -193,6 +213,7 @@ impl Journey {
         let at_once = login.then_some(self.started);
         let consent = request.is_some_and(|request| request.prompts.contains(Prompts::CONSENT));
         Demands {
+            only: request.and_then(|request| request.hinted_user),
             authenticated_since: by_age.max(at_once).filter(|_| self.proof.is_none()),
             permissions_since: consent.then_some(self.started),
         }
@@ -228,8 +249,8 @@ impl Loaded {
         session: Option<&Session>,
     ) -> Result<Self, StoreError> {
         let mut loaded = Self::default();
-        if let Some((proof, _)) = &journey.proof {
-            match Self::match_identity(foundation, view, proof).await? {
+        if let Some(proof) = &journey.proof {
+            match Self::match_identity(foundation, view, &proof.identity).await? {
                 Ok(user) => loaded.user = Some(user),
                 Err(code) => loaded.refused = Some(code),
             }
@@ -238,10 +259,10 @@ impl Loaded {
             loaded.session = loaded.user.is_some().then(|| session.clone());
         }
         if let (None, Some(address)) = (&journey.proof, &journey.address) {
-            loaded.source = Some(match journey.chosen {
-                Some(chosen) if ways(view, address).contains(&chosen) => Some(chosen),
-                _ => Self::source_for(foundation, view, address).await?,
-            });
+            // By the address's domain alone, so that strangers and guests see the same (decision of the tenant's order, never
+            // of what is known about an address).
+            let ways = ways(view, address);
+            loaded.source = Some(journey.chosen.filter(|chosen| ways.contains(chosen)).or(ways.first().copied()));
         }
         if let Some(user) = loaded.user.as_ref().map(|user| user.value.id) {
             loaded.read_answers(foundation, view.tenant.id, user, journey.destination.app()).await?;
@@ -312,29 +333,6 @@ impl Loaded {
         })
     }
 
-    /// The way to sign in that comes first for an address: by its domain, so that strangers and guests see the same; but
-    /// somebody who has redeemed keeps the way they redeemed with until an administrator resets it.
-    async fn source_for(
-        foundation: &Foundation,
-        view: &TenantView,
-        address: &EmailAddress,
-    ) -> Result<Option<IdentitySource>, StoreError> {
-        let holder = foundation.store.get(&records::address(view.tenant.id, address)).await?;
-        let user = match holder {
-            Some(holder) => foundation.store.get(&records::user(view.tenant.id, holder.value.user)).await?,
-            None => None,
-        };
-        if view.tenant.domain(&address.domain()).is_some() {
-            return Ok(Some(IdentitySource::LocalAccount));
-        }
-        let open = ways(view, address);
-        let sticky = user.and_then(|user| match user.value.external {
-            Some(ExternalUserState::Accepted { source, .. }) => Some(source),
-            _ => None,
-        });
-        Ok(sticky.filter(|source| open.contains(source)).or(open.first().copied()))
-    }
-
     /// The facts, for [`crate::domain::journey`] to decide on.
     #[must_use]
     pub fn facts<'a>(&'a self, view: &'a TenantView, journey: &'a Journey, languages: &'a [LanguageTag]) -> Facts<'a> {
@@ -387,7 +385,7 @@ impl Loaded {
 
     fn recognised<'a>(&'a self, user: &'a User, journey: &'a Journey) -> Recognised<'a> {
         match (&journey.proof, &self.session) {
-            (Some((proof, at)), _) => Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) },
+            (Some(Proof { identity: proof, at, .. }), _) => Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) },
             (None, Some(session)) => Recognised { user, auth_time: session.auth_time, began: session.began, proof: None },
             (None, None) => Recognised { user, auth_time: Timestamp::MIN, began: Timestamp::MIN, proof: None },
         }

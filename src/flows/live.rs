@@ -41,7 +41,7 @@ async fn events_of(vestibule: &Vestibule, tenant: TenantId) -> Result<Vec<LiveEv
     Ok(cutoffs.chain(ends).chain(epoch).collect())
 }
 
-/// Follows the store's changes until it is gone or the server stops.
+/// Follows the store's changes until it is gone. To be dropped when the last request has ended.
 pub async fn follow(vestibule: &Vestibule, mut watch: Watch) {
     let mut pulse = tokio::time::interval(PULSE);
     let mut sweep = tokio::time::interval(SWEEP);
@@ -63,7 +63,6 @@ pub async fn follow(vestibule: &Vestibule, mut watch: Watch) {
             },
             _ = pulse.tick() => vestibule.live.heard(vestibule.foundation.now()),
             _ = sweep.tick() => vestibule.live.forget_expired(vestibule.foundation.now()),
-            () = vestibule.draining.cancelled() => return,
         }
     }
 }

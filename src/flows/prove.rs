@@ -74,7 +74,7 @@ pub async fn finish_home(
     let redirect_uri = callback(vestibule, view, federation)?;
     let finished = vestibule.upstreams.finish(federation, &secret, &redirect_uri, &attempt, answer).await;
     let identity = finished.map_err(|error| refused(view, federation, &error))?;
-    journey.prove(identity, vestibule.foundation.now());
+    journey.prove(identity, &vestibule.foundation);
     Ok(())
 }
 
@@ -151,7 +151,7 @@ pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut
         auth_time: now,
         amr: vec!["otp".to_owned()],
     };
-    journey.prove(identity, now);
+    journey.prove(identity, &vestibule.foundation);
     Ok(())
 }
 
@@ -179,6 +179,6 @@ pub async fn verify_password(
         auth_time: now,
         amr: vec!["pwd".to_owned()],
     };
-    journey.prove(identity, now);
+    journey.prove(identity, &vestibule.foundation);
     Ok(())
 }

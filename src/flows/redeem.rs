@@ -105,7 +105,7 @@ fn after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, Option
         return Ok((user.clone(), None));
     };
     let after = match (&journey.proof, user.clone()) {
-        (Some((identity, _)), user) => redeem(user, identity, accepted, now)?,
+        (Some(proof), user) => redeem(user, &proof.identity, accepted, now)?,
         (None, mut user) => {
             // Signed in by a session: asked again, bound as before.
             let Some(ExternalUserState::Accepted { permissions_accepted, .. }) = &mut user.external else {

@@ -6,13 +6,12 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, Races, audited};
+use super::{Foundation, Races, audited, journey::Proof};
 use crate::{
     domain::{
         SessionId, TenantId, UserId, VerifiedEmail,
         audit::{Activity, Actor},
         tenant::{IdentitySource, Tenant},
-        user::VerifiedIdentity,
     },
     live::{Live, SessionStanding},
     secret::constant_time_eq,
@@ -51,18 +50,18 @@ pub struct Session {
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 impl Session {
-    /// A new session for somebody who proved an identity.
+    /// The session that a proof becomes: the same each time.
     #[must_use]
-    pub fn begin(tenant: &Tenant, user: UserId, proof: &VerifiedIdentity, foundation: &Foundation) -> Self {
-        let now = foundation.now();
+    pub fn of(tenant: &Tenant, user: UserId, proof: &Proof) -> Self {
+        let Proof { identity: proof, at, session } = proof;
         let hours = SignedDuration::from_hours(i64::from(tenant.policy.session_hours)).min(LONGEST);
         Self {
             tenant: tenant.id,
             user,
-            id: SessionId::random(&*foundation.entropy),
-            began: now,
+            id: *session,
+            began: *at,
             auth_time: proof.auth_time,
-            expires: now.saturating_add(hours).unwrap_or(now),
+            expires: at.saturating_add(hours).unwrap_or(*at),
             source: proof.source,
             issuer: proof.identity.issuer.clone(),
             amr: proof.amr.clone(),
@@ -81,10 +80,13 @@ impl Session {
     pub fn open(value: &[u8], tenant: TenantId, live: &impl Live, foundation: &Foundation) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let session: Self = foundation.ring.open(&purpose(tenant), text)?;
-        let alive = session.tenant == tenant
-            && session.expires > foundation.now()
-            && live.session(tenant, session.user, session.id, session.began) == SessionStanding::Valid;
-        alive.then_some(session)
+        (session.tenant == tenant && session.is_alive(live, foundation.now())).then_some(session)
+    }
+
+    /// Whether it has neither expired nor been ended.
+    #[must_use]
+    pub fn is_alive(&self, live: &impl Live, now: Timestamp) -> bool {
+        self.expires > now && live.session(self.tenant, self.user, self.id, self.began) == SessionStanding::Valid
     }
 
     /// Whole seconds until it expires, for the cookie.

@@ -25,7 +25,7 @@ pub async fn callback(
     callback: Result<Query<Callback>, QueryRejection>,
     visit: Visit,
 ) -> Response {
-    let Ok(callback) = callback else { return visit.refuse(Code::HomeAnswerInvalid) };
+    let Ok(callback) = callback else { return visit.refuse(Code::RequestInvalid) };
     let Ok(federation) = federation.parse::<FederationId>() else { return visit.refuse(Code::PathUnknown) };
     let belongs = |journey: &Journey| {
         journey.attempt.as_ref().is_some_and(|attempt| attempt.federation() == federation && attempt.is_answered_by(&callback))

@@ -206,7 +206,10 @@ pub(super) async fn end_session(visit: &Visit, view: &TenantView, session: Optio
         return visit.refuse_in(Some(view), unavailable(error));
     }
     let mut cookies = Cookies::default();
-    cookies.drop_session(view.tenant.id);
+    if session.is_some() {
+        // Only what was there is taken away: a request without the cookie proves nothing about the browser.
+        cookies.drop_session(view.tenant.id);
+    }
     let home = session.and_then(|session| view.federations.iter().find(|f| f.issuer.as_str() == session.issuer));
     let page = super::pages::SignedOut {
         chrome: visit.chrome(Some(view), None),

@@ -75,21 +75,32 @@ fn cacheable(mut response: Response) -> Response {
 /// `GET` of the authorization endpoint.
 pub async fn authorize(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
     let query = visit.query().unwrap_or_default().to_owned();
-    begin(visit, &authority, query.as_bytes(), true).await
+    begin(visit, &authority, query.as_bytes()).await
 }
 
-/// `POST` of the authorization endpoint. A form from another site brings no session cookie (`SameSite=Lax`), so what can be
-/// answered at once is answered by the journey's first page, which the browser asks for itself (checklist C-18).
+/// `POST` of the authorization endpoint. A form from another site brings no cookies (`SameSite=Lax`), so nothing can be
+/// known of the browser yet: it is sent back to ask by `GET`, which brings them (checklist C-18).
 pub async fn authorize_posted(
     State(_): State<Arc<Vestibule>>,
     Path(authority): Path<String>,
     visit: Visit,
     body: Bytes,
 ) -> Response {
-    begin(visit, &authority, &body, false).await
+    ask_by_get(&visit, &format!("/{authority}/oauth2/v2.0/authorize"), &body)
 }
 
-async fn begin(visit: Visit, authority: &str, input: &[u8], has_cookies: bool) -> Response {
+/// The same request as a `GET`, if it fits into a URL.
+fn ask_by_get(visit: &Visit, path: &str, body: &[u8]) -> Response {
+    const LONGEST: usize = 8 << 10;
+    let plain = body.iter().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(byte));
+    match std::str::from_utf8(body) {
+        Ok(query) if plain && path.len() + query.len() < LONGEST => see_other(&format!("{path}?{query}")),
+        Ok(_) if plain => visit.refuse(Code::RequestTooLarge),
+        _ => visit.refuse(Code::RequestInvalid),
+    }
+}
+
+async fn begin(visit: Visit, authority: &str, input: &[u8]) -> Response {
     let view = match links::context(&visit, Some(authority)).await {
         Ok(view) => view,
         Err(code) => return links::refuse_link(&visit, code),
@@ -99,6 +110,7 @@ async fn begin(visit: Visit, authority: &str, input: &[u8], has_cookies: bool) -
         Ok(id) => view.apps.get(&id),
         Err(error) => return visit.refuse_in(Some(&view), error.code),
     };
+    let asking = app.map(|app| app.id);
     let bound = match raw.bind(app) {
         Ok(bound) => bound,
         Err(error) => return visit.refuse_in(Some(&view), error.code),
@@ -117,12 +129,18 @@ async fn begin(visit: Visit, authority: &str, input: &[u8], has_cookies: bool) -
                     visit.refuse_with(refusal)
                 }
                 AuthorizationResponse::Redirect { location } => see_other(&location),
-                AuthorizationResponse::FormPost { .. } => visit.refuse_in(Some(&view), error.code()),
+                AuthorizationResponse::FormPost { .. } if session.is_none() && !error.is_silent() => {
+                    visit.refuse_in(Some(&view), error.code())
+                }
+                form => match asking {
+                    Some(app) => answer_client(visit.chrome(Some(&view), None), &view, app, form),
+                    None => visit.refuse_in(Some(&view), error.code()),
+                },
             };
         }
     };
     let open = links::start(visit, view, request, session);
-    if has_cookies { decide_at_once(open).await } else { open.go_on() }
+    decide_at_once(open).await
 }
 
 /// Answers a request whose person has nothing left to do, without a page and without a write.
@@ -149,7 +167,7 @@ async fn decide_at_once(open: Open) -> Response {
     };
     match answer {
         AuthorizationResponse::Redirect { location } => see_other(&location),
-        form => answer_client(open.chrome(Some(&loaded)), &open.view, request, form),
+        form => answer_client(open.chrome(Some(&loaded)), &open.view, request.app, form),
     }
 }
 
@@ -249,63 +267,71 @@ pub async fn logout(State(_): State<Arc<Vestibule>>, Path(authority): Path<Strin
     sign_out(visit, &authority, query.as_bytes(), false).await
 }
 
-/// The end-session endpoint by `POST`: from an app with a hint that proves whose session it is, or from our own page.
+/// The end-session endpoint by `POST`: from our own page it signs out; from anywhere else it asks by `GET`, since a form of
+/// another site brings no cookies and proves nothing (checklist S-47).
 pub async fn logout_posted(
     State(_): State<Arc<Vestibule>>,
     Path(authority): Path<String>,
     visit: Visit,
     body: Bytes,
 ) -> Response {
-    sign_out(visit, &authority, &body, true).await
+    let view = match tenant(&visit, &authority).await {
+        Ok(view) => view,
+        Err(code) => return visit.refuse(code),
+    };
+    let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
+    let foundation = &visit.vestibule.foundation;
+    let confirmed = super::form::Form::parse(&body).is_ok_and(|form| {
+        form.get("csrf").is_some_and(|token| session::is_form_token(foundation, session.as_ref(), token))
+    });
+    if confirmed {
+        let query = visit.query().unwrap_or_default().to_owned();
+        return sign_out(visit, &authority, query.as_bytes(), true).await;
+    }
+    ask_by_get(&visit, visit.path(), &body)
 }
 
-async fn sign_out(visit: Visit, authority: &str, input: &[u8], posted: bool) -> Response {
+async fn sign_out(visit: Visit, authority: &str, query: &[u8], confirmed: bool) -> Response {
     let view = match tenant(&visit, authority).await {
         Ok(view) => view,
         Err(code) => return visit.refuse(code),
     };
     let foundation = &visit.vestibule.foundation;
-    let request = match LogoutRequest::parse(input, view.keys.public(), foundation.now()) {
+    let request = match LogoutRequest::parse(query, view.keys.public(), foundation.now()) {
         Ok(request) => request,
         Err(code) => return visit.refuse_in(Some(&view), code),
     };
     let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
     let app = request.app().and_then(|app| view.apps.get(&app));
-    let decision = request.decide(app, session.as_ref().map(|session| session.id));
-    let confirmed = posted && {
-        let form = super::form::Form::parse(input);
-        form.is_ok_and(|form| form.get("csrf").is_some_and(|token| session::is_form_token(foundation, session.as_ref(), token)))
-    };
-    let then = match decision {
+    let then = match request.decide(app, session.as_ref().map(|session| session.id)) {
         LogoutDecision::Refuse(code) => return visit.refuse_in(Some(&view), code),
-        LogoutDecision::SignOut { then, .. } if posted => then,
-        LogoutDecision::Confirm { then } if confirmed || session.is_none() => then,
-        LogoutDecision::SignOut { then, .. } if session.is_none() => then,
-        LogoutDecision::SignOut { .. } | LogoutDecision::Confirm { .. } => {
-            let mut chrome = visit.chrome(Some(&view), None);
-            chrome.csrf = session::form_token(foundation, session.as_ref());
-            let action = format!("/{}/oauth2/v2.0/logout{}", view.tenant.id, kept_query(&visit));
-            let page = SignOutConfirm {
-                chrome,
-                app: app.map(|app| app.display_name.clone()),
-                action: action.into(),
-                stay: urls::Path::Panel(view.tenant.id).to_string().into(),
-            };
-            return page.into_response();
-        }
+        LogoutDecision::SignOut { then, .. } | LogoutDecision::Confirm { then } => then,
     };
+    if session.is_some() && !confirmed {
+        let mut chrome = visit.chrome(Some(&view), None);
+        chrome.csrf = session::form_token(foundation, session.as_ref());
+        let action = format!("/{}/oauth2/v2.0/logout{}", view.tenant.id, kept_query(&visit));
+        let page = SignOutConfirm {
+            chrome,
+            app: app.map(|app| app.display_name.clone()),
+            action: action.into(),
+            stay: urls::Path::Panel(view.tenant.id).to_string().into(),
+        };
+        return page.into_response();
+    }
     let page = links::end_session(&visit, &view, session.as_ref()).await;
     match then {
         Some(location) if page.status().is_success() => {
-            let name = app.map(|app| app.display_name.clone()).unwrap_or_default();
             let leaving = Leaving {
                 chrome: visit.chrome(Some(&view), None),
                 destination: super::pages::Destination::AfterSignOut,
-                name,
+                name: app.map(|app| app.display_name.clone()).unwrap_or_default(),
                 to: location.into(),
             };
             let mut cookies = browser::Cookies::default();
-            cookies.drop_session(view.tenant.id);
+            if session.is_some() {
+                cookies.drop_session(view.tenant.id);
+            }
             cookies.onto(leaving.into_response())
         }
         _ => page,

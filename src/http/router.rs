@@ -158,5 +158,10 @@ async fn ready(visit: Visit) -> Response {
 /// The answer to what the front refuses before anybody looked at it: a page for people, a problem document for programs.
 #[must_use]
 pub fn refuse_at_the_front(vestibule: &Arc<Vestibule>, parts: &Parts, code: Code) -> Response {
-    Visit::of(parts, vestibule).refuse(code)
+    let mut response = Visit::of(parts, vestibule).refuse(code);
+    if code == Code::HeadersTooLarge {
+        // Somebody may have filled this browser with cookies of ours; it could not get rid of them by itself.
+        response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cookies\""));
+    }
+    response
 }

@@ -89,7 +89,7 @@ impl Visit {
     /// Whether a person is in front of it.
     #[must_use]
     pub fn is_person(&self) -> bool {
-        RequestFacts::of(&self.method, &self.headers).caller == Caller::Person
+        RequestFacts::of(&self.method, &self.headers).caller() == Caller::Person
     }
 
     /// The languages the person reads.

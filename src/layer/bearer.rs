@@ -1,6 +1,9 @@
 //! Access tokens in the `Authorization` header: verified once, then remembered.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, DefaultHasher, Hasher, RandomState},
+    sync::Arc,
+};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::Timestamp;
@@ -56,13 +59,38 @@ pub(super) fn presented(headers: &HeaderMap) -> Presented<'_> {
 #[derive(Clone, Debug)]
 pub(super) struct Bearer {
     app: AppId,
-    remembered: Arc<papaya::HashMap<Box<str>, Remembered>>,
+    remembered: Arc<papaya::HashMap<Box<str>, Remembered, ByItsEnd>>,
 }
 
 #[derive(Debug)]
 struct Remembered {
     guest: Guest,
     keys: Arc<PublicKeys>,
+}
+
+/// Hashes tokens by their last bytes: the signature, which tells genuine tokens apart as well as all of it. Equality is still
+/// that of whole tokens.
+#[derive(Clone, Debug, Default)]
+struct ByItsEnd(RandomState);
+
+struct EndHasher(DefaultHasher);
+
+impl BuildHasher for ByItsEnd {
+    type Hasher = EndHasher;
+
+    fn build_hasher(&self) -> EndHasher {
+        EndHasher(self.0.build_hasher())
+    }
+}
+
+impl Hasher for EndHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(&bytes[bytes.len().saturating_sub(48)..]);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
 }
 
 impl Bearer {

@@ -182,7 +182,7 @@ impl Guard {
     /// Refuses, in the form that suits who asks.
     pub(super) fn refuse(&self, parts: &Parts, code: Code) -> Response<String> {
         let facts = RequestFacts::of(&parts.method, &parts.headers);
-        if facts.caller == Caller::Program {
+        if facts.caller() == Caller::Program {
             return self.tell(parts, code);
         }
         let entropy = self.provider.entropy();

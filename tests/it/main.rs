@@ -9,6 +9,8 @@ mod authorize;
 mod checklist;
 mod crash;
 mod discovery;
+mod embedded;
+mod examples;
 mod forms;
 mod front;
 mod harness;

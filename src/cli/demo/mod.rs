@@ -81,7 +81,7 @@ impl Demo {
         }
         stop.cancel();
         let (served, app) = (serving.await?, app.await?);
-        admin.close();
+        admin.close().await;
         if let Some(folder) = temporary {
             let _ = std::fs::remove_dir_all(folder);
         }

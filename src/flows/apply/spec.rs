@@ -9,20 +9,20 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::domain::{
-    AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
-    app::{PkcePolicy, RedirectUri, SigningAlg},
-    tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
-    terms::{DocumentId, MediaType, UserScope},
-    user::UserType,
+pub use super::documents::{DOCUMENT_LIMIT, LOGO_LIMIT};
+use crate::{
+    config::source,
+    domain::{
+        AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, TenantId, UserId, WebUrl,
+        app::{PkcePolicy, RedirectUri, SigningAlg},
+        tenant::{Color, PrivacyProfile, TenantDomain, TenantPolicy},
+        terms::UserScope,
+        user::UserType,
+    },
+    secret::Secret,
 };
-
-/// The largest document, in bytes.
-pub const DOCUMENT_LIMIT: usize = 10 << 20;
-/// The largest logo, in bytes.
-pub const LOGO_LIMIT: usize = 100 << 10;
 
 /// The state that an operator wants.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -45,9 +45,9 @@ pub struct TenantSpec {
     pub display_name: String,
     /// Its domains, the initial one first.
     pub domains: Vec<TenantDomain>,
-    /// Hosts that stand for it.
+    /// Host names, without a port, that stand for it.
     #[serde(default)]
-    pub hosts: Vec<String>,
+    pub hosts: Vec<Domain>,
     /// What guests are told about their data.
     #[serde(default)]
     pub privacy: PrivacyProfile,
@@ -103,7 +103,8 @@ pub struct AppSpec {
     #[serde(default)]
     pub public: bool,
     /// The secret of a confidential client, at least 32 characters. Without it one is made and printed, once.
-    pub client_secret: Option<String>,
+    #[serde(default, serialize_with = "expose_some")]
+    pub client_secret: Option<Secret>,
     /// Whether PKCE is required.
     #[serde(default)]
     pub pkce: PkcePolicy,
@@ -152,7 +153,8 @@ pub struct FederationSpec {
     /// Our client id there.
     pub client_id: String,
     /// Our client secret there.
-    pub client_secret: String,
+    #[serde(serialize_with = "expose")]
+    pub client_secret: Secret,
     /// The e-mail domains it is trusted for.
     pub domains: Vec<Domain>,
     /// Whether it is in use.
@@ -214,18 +216,17 @@ pub struct UserSpec {
     pub user_type: UserType,
     /// The name.
     pub display_name: String,
-    /// The invited address.
+    /// The invited address. When another object has it, it becomes one of the others, and the guest needs the mailed link.
     pub mail: Option<EmailAddress>,
-    /// Further addresses.
-    #[serde(default)]
-    pub other_mails: Vec<EmailAddress>,
-    /// The language of mails.
+    /// Further addresses. As they are when left out.
+    pub other_mails: Option<Vec<EmailAddress>>,
+    /// The language of mails. As it is when left out.
     pub preferred_language: Option<LanguageTag>,
-    /// False: blocked, with every session ended at once.
-    #[serde(default = "yes")]
-    pub account_enabled: bool,
+    /// False: blocked, with every session ended at once. As it is when left out: nobody is let in again by accident.
+    pub account_enabled: Option<bool>,
     /// A member's password.
-    pub password: Option<String>,
+    #[serde(default, serialize_with = "expose_some")]
+    pub password: Option<Secret>,
     /// The names of the apps they are assigned to.
     #[serde(default)]
     pub apps: Vec<String>,
@@ -246,12 +247,13 @@ impl Desired {
     /// # Errors
     /// Every problem that was found, not just the first.
     pub fn load(path: &Path) -> Result<Self, SpecError> {
-        let text = std::fs::read_to_string(path).map_err(|error| SpecError(vec![format!("{}: {error}", path.display())]))?;
-        let mut desired: Self = toml::from_str(&text).map_err(|error| SpecError(vec![format!("{}: {error}", path.display())]))?;
+        let at = |problem: &dyn std::fmt::Display| SpecError(vec![format!("{}: {problem}", path.display())]);
+        let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
+        let mut desired: Self = source::read(&text).map_err(|problem| at(&problem))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut problems = Vec::new();
         for named in desired.named_files() {
-            match std::fs::read(folder.join(&named)) {
+            match read_limited(&folder.join(&named)) {
                 Ok(bytes) => {
                     desired.files.insert(named, BASE64_STANDARD.encode(bytes));
                 }
@@ -266,52 +268,21 @@ impl Desired {
         let logos = self.tenants.iter().filter_map(|tenant| tenant.branding.logo.clone());
         documents.chain(logos).collect()
     }
-
-    /// The bytes of a named file.
-    fn bytes(&self, path: &Path) -> Result<Vec<u8>, String> {
-        let text = self.files.get(path).ok_or_else(|| format!("{}: the file is missing", path.display()))?;
-        BASE64_STANDARD.decode(text).map_err(|_| format!("{}: the file is not base64", path.display()))
-    }
-
-    /// A document with its kind, checked for kind and size.
-    ///
-    /// # Errors
-    /// A sentence that names the file.
-    pub fn document(&self, path: &Path) -> Result<Document, String> {
-        let bytes = self.bytes(path)?;
-        let media = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("pdf") if bytes.starts_with(b"%PDF-") => MediaType::Pdf,
-            Some("md") if std::str::from_utf8(&bytes).is_ok() => MediaType::Markdown,
-            Some("txt") if std::str::from_utf8(&bytes).is_ok() => MediaType::Text,
-            _ => return Err(format!("{}: a document is a PDF (.pdf), or UTF-8 text (.md, .txt)", path.display())),
-        };
-        if bytes.is_empty() || bytes.len() > DOCUMENT_LIMIT {
-            return Err(format!("{}: a document has at least a byte and at most 10 MiB", path.display()));
-        }
-        Ok(Document { id: DocumentId::of(&bytes), media, bytes })
-    }
-
-    /// A logo, checked for kind and size.
-    ///
-    /// # Errors
-    /// A sentence that names the file.
-    pub fn logo(&self, path: &Path) -> Result<Vec<u8>, String> {
-        let bytes = self.bytes(path)?;
-        if bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.len() <= LOGO_LIMIT {
-            Ok(bytes)
-        } else {
-            Err(format!("{}: a logo is a PNG of at most 100 KiB", path.display()))
-        }
-    }
 }
 
-/// A document that can be stored.
-#[derive(Debug)]
-pub struct Document {
-    /// Its name.
-    pub id: DocumentId,
-    /// Its kind.
-    pub media: MediaType,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+/// Reads a file, but never much more than a document may have: what is longer is refused when it is looked at.
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(DOCUMENT_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The administration socket carries secrets, from one process of the operator to another; nothing else writes them.
+fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
+fn expose_some<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::expose).serialize(serializer)
 }

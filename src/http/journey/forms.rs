@@ -85,7 +85,7 @@ async fn code(mut open: Open, form: &Form) -> Response {
     match prove::verify_code(&open.visit.vestibule, &open.view, &mut open.journey, typed).await {
         Ok(()) => {
             crash::point("passcode-verified");
-            open.go_on()
+            take_the_place(open).await
         }
         Err(code) => steps::show(open, Some(code)).await,
     }
@@ -100,7 +100,7 @@ async fn password(mut open: Open, form: &Form) -> Response {
     }
     let password = Secret::new(form.get("password").unwrap_or_default());
     match prove::verify_password(&open.visit.vestibule, &open.view, &mut open.journey, &password).await {
-        Ok(()) => open.go_on(),
+        Ok(()) => take_the_place(open).await,
         Err(code) => steps::show(open, Some(code)).await,
     }
 }
@@ -210,7 +210,7 @@ async fn commit(mut open: Open) -> Response {
     match redeem::commit_agreed(&vestibule, &view, &mut open.journey, session.as_ref(), &languages).await {
         Ok(()) => {
             crash::point("redeem-answered");
-            open.go_on()
+            take_the_place(open).await
         }
         Err(code @ (Code::StoreUnavailable | Code::Changed | Code::Internal)) => open.visit.refuse_in(Some(&view), code),
         Err(_) => open.go_on(),
@@ -219,12 +219,22 @@ async fn commit(mut open: Open) -> Response {
 
 /// Another account, the same link: the old session ends here and everywhere.
 async fn switch_account(mut open: Open) -> Response {
+    open.journey.switch_account();
+    end_old_session(open).await
+}
+
+/// A new sign-in takes the place of the session that was there: its id dies with it (checklist S-66).
+async fn take_the_place(open: Open) -> Response {
+    let replaced = open.journey.proof.as_ref().zip(open.session.as_ref()).is_some_and(|(proof, old)| proof.session != old.id);
+    if replaced { end_old_session(open).await } else { open.go_on() }
+}
+
+async fn end_old_session(mut open: Open) -> Response {
     if let Some(session) = open.session.take() {
         if let Err(error) = session::end(&open.vestibule().foundation, &session).await {
             return open.visit.refuse_in(Some(&open.view), crate::flows::directory::unavailable(error));
         }
         open.cookies.drop_session(open.view.tenant.id);
     }
-    open.journey.switch_account();
     open.go_on()
 }

@@ -2,15 +2,15 @@
 
 use axum::response::{IntoResponse, Response};
 
-use super::Open;
+use super::{Open, steps};
 use crate::{
     crash,
-    domain::journey::settle,
+    domain::{AppId, journey::settle},
     error::Code,
     flows::{
         directory::TenantView,
         journey::Loaded,
-        session::{self, Session},
+        session::Session,
         tokens,
     },
     http::{
@@ -18,7 +18,7 @@ use crate::{
         urls::Path,
         visit::see_other,
     },
-    oidc::{AuthorizeRequest, authorize::AuthorizationResponse},
+    oidc::authorize::AuthorizationResponse,
 };
 
 /// Lets somebody in who has nothing left to do.
@@ -30,17 +30,21 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
     let facts = loaded.facts(&view, &journey, &languages);
     let Ok(settled) = settle(&facts) else { return open.visit.refuse_in(Some(&view), Code::Internal) };
     let session = match (&journey.proof, loaded.session.clone()) {
-        (Some((proof, _)), _) => {
-            if let Some(old) = open.session.take() {
-                // A new sign-in takes the place of the old one, which ends everywhere. Only a proof that was made in this
-                // browser leads here, so nobody else can cause this write.
-                if let Err(error) = session::end(&open.vestibule().foundation, &old).await {
-                    return open.visit.refuse_in(Some(&view), crate::flows::directory::unavailable(error));
+        (Some(proof), _) => {
+            let fresh = Session::of(&view.tenant, settled.user(), proof);
+            let old = open.session.clone().filter(|old| old.id != fresh.id);
+            match old {
+                // Signed in already, and nobody asked for more: the journey adds nothing.
+                Some(old) if old.user == fresh.user && !journey.wants_fresh_login() => old,
+                // The new session takes the place of the old one, which ends everywhere: a change, so a button to press.
+                Some(_) => return steps::resume(open, &loaded),
+                None if fresh.is_alive(&*open.vestibule().live, open.vestibule().foundation.now()) => {
+                    open.cookies.keep_session(&fresh, &open.visit.vestibule);
+                    fresh
                 }
+                // This journey has landed before, and what it became was signed out.
+                None => return super::lost(open, Code::JourneyLost),
             }
-            let session = Session::begin(&view.tenant, settled.user(), proof, &open.vestibule().foundation);
-            open.cookies.keep_session(&session, &open.visit.vestibule);
-            session
         }
         (None, Some(session)) => session,
         (None, None) => return open.visit.refuse_in(Some(&view), Code::Internal),
@@ -54,7 +58,7 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
         crash::point("code-made");
         let answer = request.success(&code, view.keys.issuer());
         let chrome = open.chrome(Some(&loaded));
-        return open.cookies.onto(answer_client(chrome, &view, request, answer));
+        return open.cookies.onto(answer_client(chrome, &view, request.app, answer));
     }
     let homepage = facts.app.and_then(|app| app.homepage.as_ref().map(|url| (app.display_name.clone(), url.clone())));
     let response = match homepage {
@@ -71,10 +75,10 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
 pub(in crate::http) fn answer_client(
     chrome: Chrome,
     view: &TenantView,
-    request: &AuthorizeRequest,
+    app: AppId,
     answer: AuthorizationResponse,
 ) -> Response {
-    let name = view.apps.get(&request.app).map(|app| app.display_name.clone()).unwrap_or_default();
+    let name = view.apps.get(&app).map(|app| app.display_name.clone()).unwrap_or_default();
     match answer {
         AuthorizationResponse::Redirect { location } => {
             Leaving { chrome, destination: Destination::App, name, to: location.into() }.into_response()
@@ -93,7 +97,7 @@ pub(super) fn refuse_client(mut open: Open, code: Code) -> Response {
     let answer = request.refuse(code).response(open.view.keys.issuer());
     let response = match answer {
         AuthorizationResponse::Redirect { location } => see_other(&location),
-        form => answer_client(open.chrome(None), &open.view, request, form),
+        form => answer_client(open.chrome(None), &open.view, request.app, form),
     };
     open.cookies.onto(response)
 }
@@ -106,13 +110,13 @@ pub(super) fn declined(mut open: Open, loaded: &Loaded, code: Code) -> Response 
     if let Some(account) = &mut chrome.account {
         account.switch = None;
     }
-    let back_to_app = open.journey.request.as_ref().and_then(|request| {
-        let name = open.app_name()?;
-        match request.refuse(code).response(open.view.keys.issuer()) {
-            AuthorizationResponse::Redirect { location } => Some((name, location.into())),
-            AuthorizationResponse::FormPost { .. } => None,
-        }
-    });
+    let answer = open.journey.request.as_ref().map(|request| (request, request.refuse(code).response(open.view.keys.issuer())));
+    let back_to_app = match answer {
+        Some((_, AuthorizationResponse::Redirect { location })) => open.app_name().map(|name| (name, location.into())),
+        // A form cannot be a link: the client is told by the page that posts it.
+        Some((request, form)) => return open.cookies.onto(answer_client(chrome, &open.view, request.app, form)),
+        None => None,
+    };
     let page = Declined { chrome, code, start_again: Some(open.start_again()), back_to_app };
     open.cookies.onto(page.into_response())
 }

@@ -30,7 +30,7 @@ use crate::{
     flows::{
         Vestibule,
         directory::TenantView,
-        journey::{Journey, JourneyId, Loaded},
+        journey::{Journey, JourneyId, Loaded, Proof},
         session::Session,
     },
     i18n::Languages,
@@ -80,7 +80,7 @@ impl Open {
             Err(code) => {
                 let mut cookies = Cookies::default();
                 cookies.drop_journey(id, &visit.headers);
-                Err(Box::new(cookies.onto(lost(&visit, &view, code))))
+                Err(Box::new(cookies.onto(not_here(&visit, &view, code))))
             }
         }
     }
@@ -95,7 +95,7 @@ impl Open {
         let view = visit.vestibule.directory.context(sources).await.map_err(|code| Box::new(visit.refuse(code)))?;
         let mut journeys = browser::journeys(&visit.headers, view.tenant.id, &visit.vestibule).into_iter();
         let journey =
-            journeys.find(|journey| belongs(journey)).ok_or_else(|| Box::new(lost(&visit, &view, Code::JourneyLost)))?;
+            journeys.find(|journey| belongs(journey)).ok_or_else(|| Box::new(not_here(&visit, &view, Code::JourneyLost)))?;
         let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
         Ok(Self::begin(visit, view, journey, session))
     }
@@ -145,7 +145,7 @@ impl Open {
     fn account(&self, loaded: Option<&Loaded>) -> Option<AccountInUse> {
         let switch = Some(self.form(Action::SwitchAccount));
         let user = loaded.and_then(|loaded| loaded.user.as_ref()).map(|stored| &stored.value);
-        let proven = self.journey.proof.as_ref().map(|(proof, _)| {
+        let proven = self.journey.proof.as_ref().map(|Proof { identity: proof, .. }| {
             let email = proof.email.as_ref().map(|email| email.address().to_string()).or(proof.claimed_email.clone());
             email.or(proof.name.clone()).or_else(|| user.map(|user| user.display_name.clone())).unwrap_or_default()
         });
@@ -177,8 +177,15 @@ impl Open {
     }
 }
 
+/// A journey that is over and was taken for one that is not.
+fn lost(mut open: Open, code: Code) -> Response {
+    open.close();
+    let response = not_here(&open.visit, &open.view, code);
+    open.cookies.onto(response)
+}
+
 /// A journey that is not here: the way on is the apps panel, which starts a new one.
-fn lost(visit: &Visit, view: &TenantView, code: Code) -> Response {
+fn not_here(visit: &Visit, view: &TenantView, code: Code) -> Response {
     let mut refusal = super::pages::Refusal::new(visit.chrome(Some(view), None), code);
     refusal.contact = super::visit::contact(view);
     refusal.start_again = Some(urls::Path::Panel(view.tenant.id).to_string().into());

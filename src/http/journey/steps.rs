@@ -167,7 +167,14 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     refusal.expected_organisation = Some(open.view.tenant.display_name.clone());
     refusal.contact = contact(&open.view);
     refusal.start_again = Some(open.start_again());
-    let home = matches!(code, Code::HomeUnreachable | Code::HomeAnswerInvalid | Code::HomeRefused | Code::EmailUnverified);
+    let home = matches!(
+        code,
+        Code::HomeUnreachable
+            | Code::HomeAnswerInvalid
+            | Code::HomeRefused
+            | Code::EmailUnverified
+            | Code::BoundToAnotherIdentity
+    );
     if let (true, Some(address)) = (home, &open.journey.address) {
         // Who cannot come in through the home organisation may prove the mailbox, where the tenant offers it.
         let offers_code = ways(&open.view, address).contains(&IdentitySource::OneTimePasscode);
@@ -253,7 +260,7 @@ fn position(open: &Open, loaded: &Loaded) -> (u32, u32) {
     (given + 1, given.saturating_add(u32::try_from(left).unwrap_or_default()).max(given + 1))
 }
 
-fn resume(open: Open, loaded: &Loaded) -> Response {
+pub(super) fn resume(open: Open, loaded: &Loaded) -> Response {
     let shown = Resume { chrome: open.chrome(Some(loaded)), action: open.form(Action::Continue), app: open.app_name() };
     page(open, shown)
 }

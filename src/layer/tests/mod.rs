@@ -1,7 +1,7 @@
 //! The layer as an app sees it, in front of a plain service.
 
 mod provider;
-#[cfg(all(feature = "remote", feature = "axum"))]
+#[cfg(feature = "server")]
 mod remote;
 mod routes;
 mod tokens;

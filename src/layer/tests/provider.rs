@@ -39,6 +39,8 @@ pub(super) const APP: AppId = AppId(Uuid::from_u128(2));
 pub(super) const USER: UserId = UserId(Uuid::from_u128(3));
 pub(super) const SESSION: SessionId = SessionId(Uuid::from_u128(4));
 
+pub(super) type Forge = Box<dyn Fn(&TestProvider, String) -> String + Send>;
+
 /// What an authorization request asked for, by the code that answers it.
 struct Asked {
     nonce: String,
@@ -56,6 +58,8 @@ pub(super) struct TestProvider {
     pub(super) fetches: AtomicU32,
     entropy: SeededEntropy,
     codes: Mutex<HashMap<String, Asked>>,
+    /// What it gives for a code instead of Ann's ID token, from the nonce.
+    pub(super) forge: Mutex<Option<Forge>>,
     /// Whether it answers at all.
     pub(super) reachable: std::sync::atomic::AtomicBool,
 }
@@ -87,6 +91,7 @@ impl TestProvider {
             fetches: AtomicU32::new(0),
             entropy,
             codes: Mutex::default(),
+            forge: Mutex::default(),
             reachable: true.into(),
         }
     }
@@ -201,6 +206,9 @@ impl Provider for TestProvider {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.expose().as_bytes());
         if BASE64_URL_SAFE_NO_PAD.encode(digest) != asked.challenge {
             return Err(Code::GrantInvalid);
+        }
+        if let Some(forge) = &*self.forge.lock().unwrap() {
+            return Ok(Secret::new(forge(self, asked.nonce)));
         }
         let epoch = self.live.terms_epoch(TENANT, APP);
         Ok(Secret::new(self.tokens(self.ann(epoch, Some(asked.nonce))).id_token.unwrap()))

@@ -3,7 +3,7 @@
 use http::{StatusCode, header::WWW_AUTHENTICATE};
 
 use super::{
-    provider::{SESSION, USER, at},
+    provider::{Forge, SESSION, USER, at},
     *,
 };
 use crate::{clock::Clock, error::Code, live::LiveEvent};
@@ -67,6 +67,47 @@ async fn j_06_the_answer_has_to_name_its_issuer() {
     let repeated = format!("/.vestibule/callback?{query}&code=x");
     assert_eq!(code(&door.open(&mut browser, &repeated).await), Code::ParameterRepeated);
     assert_eq!(door.open(&mut browser, &format!("/.vestibule/callback?{query}")).await.status(), StatusCode::SEE_OTHER);
+}
+
+/// J-05, S-54: an ID token that is not the answer to this very sign-in begins no session.
+#[tokio::test]
+async fn j_05_only_the_id_token_of_this_sign_in_counts() {
+    let id_token = |provider: &TestProvider, nonce| provider.tokens(provider.ann(0, nonce)).id_token.unwrap();
+    let forgeries: [Forge; 7] = [
+        Box::new(move |provider, nonce| id_token(provider, Some(format!("{nonce}x")))),
+        Box::new(move |provider, _| id_token(provider, Some(String::new()))),
+        Box::new(move |provider, _| id_token(provider, None)),
+        Box::new(|provider, nonce| provider.tokens(provider.ann(0, Some(nonce))).access_token),
+        Box::new(move |_, nonce| id_token(&TestProvider::new(), Some(nonce))),
+        Box::new(move |_, nonce| id_token(&TestProvider::at("https://other.example"), Some(nonce))),
+        Box::new(move |provider, nonce| {
+            let token = id_token(provider, Some(nonce));
+            provider.clock.advance(600);
+            provider.live.heard(provider.clock.now());
+            token
+        }),
+    ];
+    for (index, forge) in forgeries.into_iter().enumerate() {
+        let (door, mut browser) = (Door::new(), Browser::default());
+        *door.provider.forge.lock().unwrap() = Some(forge);
+        let response = door.open(&mut browser, "/").await;
+        let query = door.provider.authorize(location(&response));
+        let refused = door.open(&mut browser, &format!("/.vestibule/callback?{query}")).await;
+        assert_eq!((refused.status(), code(&refused)), (StatusCode::BAD_REQUEST, Code::GrantInvalid), "{index}");
+        assert!(browser.cookie("__Host-vb-app-").is_none(), "{index}");
+    }
+}
+
+/// A code of one tab is worth nothing with the state of another.
+#[tokio::test]
+async fn codes_and_states_belong_together() {
+    let (door, mut browser) = (Door::new(), Browser::default());
+    let first = door.open(&mut browser, "/1").await;
+    let second = door.open(&mut browser, "/2").await;
+    let (first, second) = (door.provider.authorize(location(&first)), door.provider.authorize(location(&second)));
+    let code_of = |query: &str| query.split('&').next().unwrap().to_owned();
+    let mixed = second.replace(&code_of(&second), &code_of(&first));
+    assert_eq!(code(&door.open(&mut browser, &format!("/.vestibule/callback?{mixed}")).await), Code::GrantInvalid);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use http::StatusCode;
-use tower::{Service, ServiceExt, limit::ConcurrencyLimitLayer};
+use tower::{Service, ServiceExt};
 
 use super::*;
 
@@ -83,11 +83,12 @@ async fn errors_are_the_inner_services_own() {
 }
 
 /// A request that is turned away gives back the place that was kept for it.
+#[cfg(feature = "server")] // which brings tower's limits
 #[tokio::test]
 async fn a_refusal_gives_its_place_back() {
     let door = Door::new();
     let browser = session(&door).await;
-    let limited = ConcurrencyLimitLayer::new(1).layer(service_fn(app));
+    let limited = tower::limit::ConcurrencyLimitLayer::new(1).layer(service_fn(app));
     let mut first = door.layer.layer(limited);
     let mut second = first.clone();
     let refused = first.ready().await.unwrap().call(Browser::default().request("GET", "/")).await.unwrap();

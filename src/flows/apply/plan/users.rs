@@ -1,0 +1,232 @@
+//! Guests and members: who they are, which addresses they hold, what they may open.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Plan;
+use crate::{
+    domain::{
+        EmailAddress, UserId,
+        audit::Activity,
+        tenant::DomainRule,
+        user::{ExternalUserState, User, UserType},
+    },
+    flows::{Foundation, apply::spec::UserSpec, passwords},
+    store::{
+        StoreError,
+        records::{self, Assignment, Stored, UserCutoff, UserRef},
+    },
+};
+
+/// Who holds the addresses that the file mentions, while the plan grows: two users of one file may want the same one.
+#[derive(Default)]
+struct Addresses(BTreeMap<EmailAddress, Holder>);
+
+struct Holder {
+    stored: Option<Stored<UserRef>>,
+    now: Option<UserId>,
+}
+
+impl Addresses {
+    async fn of(&mut self, plan: &Plan, foundation: &Foundation, address: &EmailAddress) -> Result<&mut Holder, StoreError> {
+        use std::collections::btree_map::Entry;
+        match self.0.entry(address.clone()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let stored = foundation.store.get(&records::address(plan.tenant, address)).await?;
+                let now = stored.as_ref().map(|stored| stored.value.user);
+                Ok(unknown.insert(Holder { stored, now }))
+            }
+        }
+    }
+}
+
+impl Plan {
+    pub(super) async fn users(
+        &mut self,
+        foundation: &Foundation,
+        specs: &[UserSpec],
+        guest_domains: &DomainRule,
+    ) -> Result<(), StoreError> {
+        let mut addresses = Addresses::default();
+        let mut planned = BTreeSet::new();
+        for spec in specs {
+            let holder = match &spec.mail {
+                Some(mail) => addresses.of(self, foundation, mail).await?.now,
+                None => None,
+            };
+            let found = spec.id.or(holder);
+            let Some(id) = found.or_else(|| spec.mail.as_ref().map(|_| UserId::random(&*foundation.entropy))) else {
+                self.problem(format_args!("user {}: somebody without an address needs an id", spec.display_name));
+                continue;
+            };
+            if planned.insert(id) {
+                self.user(foundation, &mut addresses, spec, id, holder, guest_domains).await?;
+            } else {
+                self.problem(format_args!(
+                    "user {}: the file names this object twice; another one with the same address needs an id",
+                    spec.display_name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn user(
+        &mut self,
+        foundation: &Foundation,
+        addresses: &mut Addresses,
+        spec: &UserSpec,
+        id: UserId,
+        holder: Option<UserId>,
+        guest_domains: &DomainRule,
+    ) -> Result<(), StoreError> {
+        let key = records::user(self.tenant, id);
+        let stored = foundation.store.get(&key).await?;
+        let before = stored.as_ref().map(|stored| &stored.value);
+        let (what, kind) = (format!("user {}", spec.display_name), kind(spec.user_type));
+        self.check_name(&what, &spec.display_name);
+        if spec.id.is_none() && before.is_some_and(|before| before.user_type != spec.user_type) {
+            self.problem(format_args!("{what}: the address is not a {kind}'s; a {kind} with the same address needs an id"));
+        }
+        if before.is_none()
+            && spec.user_type == UserType::Guest
+            && spec.mail.as_ref().is_some_and(|mail| !guest_domains.permits(&mail.domain()))
+        {
+            self.problem(format_args!("{what}: policy.guest_domains does not let guests of this domain in"));
+        }
+        let wanted = self.wanted_user(spec, id, holder, before);
+        if self.put(&key, stored.as_ref(), &wanted, &format!("{kind} {}", spec.display_name)) {
+            self.activities.push(match before {
+                None => Activity::UserAdded { user: id },
+                Some(before) => Activity::UserChanged { user: id, what: change_in_words(before, &wanted).into() },
+            });
+            self.reindex(foundation, addresses, before, &wanted).await?;
+            if before.is_some_and(|before| before.account_enabled != wanted.account_enabled) {
+                self.cut_off(&wanted);
+            }
+        }
+        self.password(foundation, spec, id).await?;
+        self.assign(foundation, spec, id).await
+    }
+
+    /// The object as declared; what the file leaves out stays as it is. An address that another object holds goes to the
+    /// other addresses: such a guest needs the link in the mail.
+    fn wanted_user(&self, spec: &UserSpec, id: UserId, holder: Option<UserId>, before: Option<&User>) -> User {
+        let held_elsewhere = holder.is_some_and(|holder| holder != id);
+        let mail = match &spec.mail {
+            Some(_) if held_elsewhere => None,
+            Some(mail) => Some(mail.clone()),
+            None => before.and_then(|before| before.mail.clone()),
+        };
+        let mut other_mails = Vec::new();
+        let declared = spec.other_mails.as_ref().or(before.map(|before| &before.other_mails));
+        for other in spec.mail.iter().filter(|_| held_elsewhere).chain(declared.into_iter().flatten()) {
+            if mail.as_ref() != Some(other) && !other_mails.contains(other) {
+                other_mails.push(other.clone());
+            }
+        }
+        let enabled = spec.account_enabled.unwrap_or(before.is_none_or(|before| before.account_enabled));
+        let blocked_now = !enabled && before.is_some_and(|before| before.account_enabled);
+        let sessions_valid_from = before.map(|before| before.sessions_valid_from).filter(|_| !blocked_now);
+        let pending = (spec.user_type == UserType::Guest).then_some(ExternalUserState::PendingAcceptance { since: self.now });
+        User {
+            id,
+            user_type: spec.user_type,
+            display_name: spec.display_name.clone(),
+            mail,
+            other_mails,
+            preferred_language: spec.preferred_language.clone().or(before.and_then(|before| before.preferred_language.clone())),
+            account_enabled: enabled,
+            external: before.and_then(|before| before.external.clone()).or(pending),
+            sessions_valid_from: sessions_valid_from.unwrap_or(self.now),
+            created: before.map_or(self.now, |before| before.created),
+        }
+    }
+
+    /// Keeps the index of addresses in step. An address that somebody else holds stays theirs.
+    async fn reindex(
+        &mut self,
+        foundation: &Foundation,
+        addresses: &mut Addresses,
+        before: Option<&User>,
+        after: &User,
+    ) -> Result<(), StoreError> {
+        let held = |user: &User| user.mail.iter().chain(&user.other_mails).cloned().collect::<Vec<_>>();
+        let gone = before.map(held).unwrap_or_default();
+        for address in gone.iter().filter(|address| !after.holds(address)) {
+            let holder = addresses.of(self, foundation, address).await?;
+            if holder.now == Some(after.id) {
+                holder.now = None;
+                let key = records::address(self.tenant, address);
+                self.extend(|batch| batch.unchanged(&key, holder.stored.as_ref()).delete(&key));
+            }
+        }
+        for address in held(after) {
+            let holder = addresses.of(self, foundation, &address).await?;
+            if holder.now.is_none() {
+                holder.now = Some(after.id);
+                let key = records::address(self.tenant, &address);
+                self.extend(|batch| batch.unchanged(&key, holder.stored.as_ref()).put(&key, &UserRef { user: after.id }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells every door that the user was blocked or let in again.
+    fn cut_off(&mut self, user: &User) {
+        let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
+        let (key, until) = (records::user_cutoff(self.tenant, user.id), cutoff.forget_at(self.now));
+        self.extend(|batch| batch.put_until(&key, &cutoff, Some(until)));
+    }
+
+    async fn password(&mut self, foundation: &Foundation, spec: &UserSpec, user: UserId) -> Result<(), StoreError> {
+        let Some(password) = &spec.password else { return Ok(()) };
+        if spec.user_type == UserType::Guest {
+            self.problem(format_args!("user {}: only members have passwords here; guests prove who they are", spec.display_name));
+            return Ok(());
+        }
+        match passwords::declared(foundation, self.tenant, user, password).await {
+            Ok(None) => {}
+            Ok(Some(change)) => {
+                self.extend(|batch| change.write(batch));
+                self.change(&format!("~ password of {}", spec.display_name));
+                self.activities.push(Activity::UserChanged { user, what: "password".into() });
+            }
+            Err(passwords::DeclareError::Refused(reason)) => self.problem(format_args!("user {}: {reason}", spec.display_name)),
+            Err(passwords::DeclareError::Store(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn assign(&mut self, foundation: &Foundation, spec: &UserSpec, user: UserId) -> Result<(), StoreError> {
+        for name in spec.apps.iter().collect::<BTreeSet<_>>() {
+            let Some(&app) = self.apps.get(name) else {
+                self.problem(format_args!("user {}: there is no app {name}", spec.display_name));
+                continue;
+            };
+            let key = records::assignment(self.tenant, user, app);
+            if foundation.store.get(&key).await?.is_none() {
+                let since = self.now;
+                self.extend(|batch| batch.absent(&key).put(&key, &Assignment { app, role: None, since }));
+                self.change(&format!("+ {} may open {name}", spec.display_name));
+                self.activities.push(Activity::UserChanged { user, what: format!("assigned to {name}") });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Guest => "guest",
+        UserType::Member => "member",
+    }
+}
+
+fn change_in_words(before: &User, after: &User) -> &'static str {
+    match (before.account_enabled, after.account_enabled) {
+        (true, false) => "blocked",
+        (false, true) => "unblocked",
+        _ => "properties",
+    }
+}
