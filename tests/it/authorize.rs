@@ -386,3 +386,37 @@ async fn s_06_c_14_a_hint_names_the_person_or_is_refused() {
         assert_eq!(told(&client, &request, &answer), "invalid_request", "{wrong}");
     }
 }
+
+/// S-05: `auth_time` is when the person proved who they are, however often codes are given for it since.
+#[tokio::test]
+async fn s_05_auth_time_is_the_persons_and_not_the_codes() {
+    let demo = shared_demo().await;
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        let request = client.request();
+        let code = client.code(&mut guest, &request).await;
+        let claims = client.exchange(&demo, &code, &request).await.claims;
+        times.push((claims["auth_time"].clone(), claims["sid"].clone()));
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    }
+    assert_eq!(times[0], times[1]);
+    let request = client.request().with("prompt", "login");
+    let code = client.code(&mut guest, &request).await;
+    let claims = client.exchange(&demo, &code, &request).await.claims;
+    assert!(claims["auth_time"].as_i64() > times[0].0.as_i64(), "C-10: {claims}");
+}
+
+/// O-15: a passcode is said to be a passcode.
+#[tokio::test]
+async fn o_15_s_08_a_passcode_is_never_more_than_a_passcode() {
+    let demo = Demo::start();
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::new(&demo, demo.person(SignsInWith::OneTimePasscode));
+    let request = client.request().with("acr_values", "urn:x:mfa");
+    let code = client.code(&mut guest, &request).await;
+    let claims = client.exchange(&demo, &code, &request).await.claims;
+    assert_eq!(claims["amr"], json!(["otp"]), "{claims}");
+    assert!(claims["acr"].as_str().is_some_and(|acr| !acr.contains("mfa")), "{claims}");
+}

@@ -253,6 +253,8 @@ async fn s_18_s_17_s_45_c_05_c_06_userinfo_is_about_the_subject_of_the_id_token(
     let mut url = client.endpoint("userinfo_endpoint");
     url.set_query(Some(&format!("access_token={}", tokens.access_token)));
     client.http().get_json(url.as_str()).await.expect(401);
+    let form = client.http().request(Method::POST, &client.endpoint("userinfo_endpoint"));
+    client.http().receive(form.form(&[("access_token", &tokens.access_token)])).await.expect(401);
 }
 
 #[tokio::test]
