@@ -43,7 +43,9 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     };
     match sealed_by {
         // A store is sealed by one ring for ever (rotation adds keys to it): another would silently lose every secret.
-        Some(known) if known != ring.fingerprint() => bail!("{}: this key ring is not the one that seals this store", file.display()),
+        Some(known) if known != ring.fingerprint() => {
+            bail!("{}: this key ring is not the one that seals this store", file.display())
+        }
         Some(_) => {}
         None => {
             let key = records::key_ring();

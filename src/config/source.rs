@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
-        for text in ["pasword = \"hunter2\"", "password = \"hunter2", "a = 'b'\nsecret = 'hunter2' 'x'", "x = [\"hunter2\", ]\n="] {
+        for text in ["pasword = \"hunter2\"", "password = \"hunter2", "a = 'b'\nsecret = 'hunter2' 'x'", "x = [\"hunter2\", ]\n="]
+        {
             let problem = problem(text);
             assert!(problem.contains('^') && !problem.contains("hunter2"), "{problem}");
         }

@@ -92,3 +92,81 @@ pub async fn rotate_keys(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        flows::apply::tests::{House, contoso, tenant},
+        oidc::keys::{KeySet, PUBLISH_AHEAD},
+    };
+
+    impl House {
+        async fn keys(&self) -> KeySet {
+            let records = self.foundation.store.list(&records::signing_keys(tenant())).await.unwrap();
+            let records = records.into_iter().map(|stored| stored.value).collect();
+            KeySet::open(self.foundation.issuer(tenant()), records, &self.foundation.ring).unwrap()
+        }
+
+        /// The names that the JWKS has now, and the one that signs with ES256.
+        async fn published(&self) -> (BTreeSet<String>, String) {
+            let (keys, now) = (self.keys().await, self.clock.now());
+            let jwks = serde_json::to_value(keys.jwks(now)).unwrap();
+            let kids = jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
+            (kids, keys.signer(SigningAlg::ES256, now).expect("a key that signs").kid().to_owned())
+        }
+    }
+
+    /// S-20: through three rotations, hour by hour, nobody who fetched the JWKS within its `max-age` meets a signature that
+    /// they cannot verify, and nothing that was signed outlives its key.
+    #[tokio::test]
+    async fn s_20_keys_are_published_first_sign_later_and_stay_until_nothing_they_signed_is_alive() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        let (_, first) = house.published().await;
+        let (mut seen, mut signed) = (BTreeMap::<String, i64>::new(), BTreeMap::<String, i64>::new());
+        let mut signers = BTreeSet::new();
+        for hour in 0..24 * 8_i64 {
+            if [24, 40, 100].contains(&hour) {
+                let rotated = rotate_keys(&house.foundation, tenant(), PUBLISH_AHEAD).await.unwrap();
+                assert_eq!(rotated.active_from, house.clock.now() + PUBLISH_AHEAD);
+                assert_eq!(rotated.kids.len(), 2);
+            }
+            let (published, signer) = house.published().await;
+            for kid in &published {
+                seen.entry(kid.clone()).or_insert(hour);
+            }
+            assert!(signer == first || hour - seen[&signer] >= 24, "published before it signed: hour {hour}");
+            signed.insert(signer.clone(), hour);
+            for (kid, last) in &signed {
+                assert!(hour - last > 24 || published.contains(kid), "hour {hour}: {kid} signed at {last} and is gone");
+            }
+            signers.insert(signer);
+            house.clock.advance(3600);
+        }
+        assert_eq!(signers.len(), 4, "each of the four signed for a while");
+        let (published, _) = house.published().await;
+        assert_eq!(published.len(), 2, "the old ones are gone: {published:?}");
+        rotate_keys(&house.foundation, tenant(), PUBLISH_AHEAD).await.unwrap();
+        let stored = house.foundation.store.list(&records::signing_keys(tenant())).await.unwrap();
+        assert_eq!(stored.len(), 4, "what is no longer published is deleted by the next rotation");
+    }
+
+    #[tokio::test]
+    async fn rotations_at_once_add_up_and_are_audited() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        let rotations = (0..3).map(|_| rotate_keys(&house.foundation, tenant(), SignedDuration::ZERO));
+        for rotated in futures_util::future::join_all(rotations).await {
+            rotated.unwrap();
+        }
+        let (published, _) = house.published().await;
+        assert_eq!(published.len(), 8);
+        let events = house.foundation.store.list(&records::audit_events(tenant())).await.unwrap();
+        let rotations = events.iter().filter(|event| event.value.activity == Activity::KeysRotated).count();
+        assert_eq!(rotations, 3);
+    }
+}

@@ -136,3 +136,118 @@ fn ended(end: SessionEnd) -> LiveEvent {
 fn raised(epoch: TermsEpoch) -> LiveEvent {
     LiveEvent::TermsEpoch { everywhere: epoch.everywhere, apps: epoch.apps }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{
+        config::Config,
+        domain::{AppId, SessionId, UserId, link::Sources},
+        flows::apply::tests::{House, contoso, tenant},
+        live::{Live, SessionStanding},
+        server,
+        store::Batch,
+    };
+
+    const CONFIG: &str = "public_url = \"https://vestibule.example\"\ndata = \".\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+        [mail]\nfrom_name = \"x\"\nfrom = \"x@contoso.example\"\nfolder = \"mail\"\n";
+
+    fn build(house: &House) -> Arc<Vestibule> {
+        let config = Config::parse(CONFIG, Path::new("/nowhere")).unwrap();
+        server::build(&config, house.foundation.clone()).unwrap()
+    }
+
+    async fn maria(house: &House) -> UserId {
+        let users = house.foundation.store.list(&records::users(tenant())).await.unwrap();
+        users.into_iter().map(|user| user.value).find(|user| user.display_name == "Maria Rossi").unwrap().id
+    }
+
+    fn standing(vestibule: &Vestibule, user: UserId) -> SessionStanding {
+        let session = SessionId(uuid::Uuid::from_u128(1));
+        vestibule.live.session(tenant(), user, session, vestibule.foundation.now())
+    }
+
+    /// Waits for what the follower makes of a change; it has nothing else to do.
+    async fn until(told: impl Fn() -> bool) {
+        let wait = async {
+            while !told() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("doors are told");
+    }
+
+    fn blocked() -> String {
+        contoso("").replace("apps = [\"Expenses\"]", "apps = [\"Expenses\"]\naccount_enabled = false")
+    }
+
+    #[tokio::test]
+    async fn what_was_stored_before_the_start_is_known_at_the_start() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        house.apply(&blocked()).await;
+        let vestibule = build(&house);
+        assert!(!vestibule.live.fresh(house.foundation.now()), "closed until everything is read");
+        load_all(&vestibule).await.unwrap();
+        assert!(vestibule.live.fresh(house.foundation.now()));
+        assert_eq!(standing(&vestibule, maria(&house).await), SessionStanding::Blocked);
+        assert!(vestibule.live.terms_epoch(tenant(), AppId(uuid::Uuid::nil())) > 0);
+    }
+
+    #[tokio::test]
+    async fn g_14_blocks_terms_and_keys_reach_doors_and_directory() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        let vestibule = build(&house);
+        let watch = house.foundation.store.watch();
+        load_all(&vestibule).await.unwrap();
+        let follower = tokio::spawn({
+            let vestibule = Arc::clone(&vestibule);
+            async move { follow(&vestibule, watch).await }
+        });
+        let maria = maria(&house).await;
+        assert_eq!(standing(&vestibule, maria), SessionStanding::Valid);
+        let by_domain = Sources { path: Some("contoso.example"), ..Sources::default() };
+        let before = vestibule.directory.context(by_domain).await.unwrap();
+
+        house.apply(&blocked()).await;
+        until(|| standing(&vestibule, maria) == SessionStanding::Blocked).await;
+        let more = "[[tenant.agreement]]\nname = \"More\"\n[[tenant.agreement.file]]\nlanguage = \"en\"\n\
+            display_name = \"More\"\npath = \"terms.md\"\n";
+        let everywhere = AppId(uuid::Uuid::nil());
+        let old = vestibule.live.terms_epoch(tenant(), everywhere);
+        house.apply(&contoso(more)).await;
+        until(|| vestibule.live.terms_epoch(tenant(), everywhere) > old).await;
+        crate::flows::keys::rotate_keys(&house.foundation, tenant(), jiff::SignedDuration::ZERO).await.unwrap();
+        let user = UserCutoff { user: UserId(uuid::Uuid::nil()), sessions_valid_from: house.foundation.now(), blocked: true };
+        let last = Batch::new(Partition::Tenant(tenant())).put(&records::user_cutoff(tenant(), user.user), &user);
+        house.foundation.store.commit(last).await.unwrap();
+        until(|| standing(&vestibule, user.user) == SessionStanding::Blocked).await;
+        let after = vestibule.directory.context(by_domain).await.unwrap();
+        assert_eq!((before.agreements.len(), after.agreements.len()), (1, 2));
+        let (now, count) = (house.foundation.now(), |view: &crate::flows::directory::TenantView, now| {
+            serde_json::to_value(view.keys.jwks(now)).unwrap()["keys"].as_array().map(Vec::len)
+        });
+        assert_eq!((count(&before, now), count(&after, now)), (Some(2), Some(4)));
+
+        // Without news the doors close.
+        follower.abort();
+        house.clock.advance(6);
+        assert!(!vestibule.live.fresh(house.foundation.now()));
+    }
+
+    #[tokio::test]
+    async fn after_a_gap_in_the_feed_everything_is_told_again() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        let vestibule = build(&house);
+        load_all(&vestibule).await.unwrap();
+        house.apply(&blocked()).await;
+        let maria = maria(&house).await;
+        assert_eq!(standing(&vestibule, maria), SessionStanding::Valid);
+        tell(&vestibule, &Change::Lost).await.unwrap();
+        assert_eq!(standing(&vestibule, maria), SessionStanding::Blocked);
+    }
+}

@@ -16,23 +16,22 @@ use crate::{
     },
 };
 
-/// Whose tenant is declared: the one with the id, else the one that has the first domain. `None` for a new one.
+/// Whose tenant is declared: the one with the id, else the one whose initial domain is the first. `None` for a new one.
+///
+/// A tenant that merely has the domain among others is not meant: it would be turned into another one.
 pub(super) async fn owner(foundation: &Foundation, spec: &TenantSpec) -> Result<Option<TenantId>, StoreError> {
-    match (spec.id, spec.domains.first()) {
-        (Some(id), _) => Ok(Some(id)),
-        (None, Some(first)) => {
-            let claim = foundation.store.get(&records::domain_claim(&first.name)).await?;
-            Ok(claim.map(|claim| claim.value.tenant))
-        }
-        (None, None) => Ok(None),
-    }
+    let (None, Some(first)) = (spec.id, spec.domains.first()) else { return Ok(spec.id) };
+    let store = &foundation.store;
+    let Some(claim) = store.get(&records::domain_claim(&first.name)).await? else { return Ok(None) };
+    let id = claim.value.tenant;
+    let tenant = store.get(&records::tenant(id)).await?;
+    // A claim without a tenant was made by an apply that was cut off.
+    let meant = tenant.is_none_or(|tenant| tenant.value.domains.first().is_some_and(|initial| initial.name == first.name));
+    Ok(meant.then_some(id))
 }
 
 /// The names of a tenant that are unique on the server, each with the record that says whose it is.
-fn keys<'a>(
-    domains: impl Iterator<Item = &'a Domain>,
-    hosts: impl Iterator<Item = &'a str>,
-) -> Vec<(String, RecordKey<Claim>)> {
+fn keys<'a>(domains: impl Iterator<Item = &'a Domain>, hosts: impl Iterator<Item = &'a str>) -> Vec<(String, RecordKey<Claim>)> {
     let domains = domains.map(|domain| (domain.to_string(), records::domain_claim(domain)));
     let hosts = hosts.map(|host| (format!("host {host}"), records::host_claim(host)));
     domains.chain(hosts).collect()
@@ -66,7 +65,8 @@ pub(super) async fn in_the_way(foundation: &Foundation, id: TenantId, spec: &Ten
     let (names, keys): (Vec<_>, Vec<_>) = keys_of(spec).into_iter().unzip();
     let held = foundation.store.get_all(&keys).await?;
     let taken = names.iter().zip(held).filter(|(_, claim)| claim.as_ref().is_some_and(|claim| claim.value.tenant != id));
-    let sentence = |name| format!("tenant {}: {name}: belongs to another tenant, which has to give it up first", spec.display_name);
+    let sentence =
+        |name| format!("tenant {}: {name}: belongs to another tenant, which has to give it up first", spec.display_name);
     Ok(taken.map(|(name, _)| sentence(name)).collect())
 }
 

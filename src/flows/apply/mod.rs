@@ -10,7 +10,7 @@ mod documents;
 mod plan;
 pub mod spec;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,12 +92,7 @@ fn refuse_if_any(problems: Vec<String>) -> Result<(), ApplyError> {
 }
 
 /// Carries out the plan for one tenant, or, when somebody else changed it meanwhile, another plan with the same aim.
-async fn carry_out(
-    foundation: &Foundation,
-    desired: &Desired,
-    spec: &TenantSpec,
-    mut plan: Plan,
-) -> Result<Report, ApplyError> {
+async fn carry_out(foundation: &Foundation, desired: &Desired, spec: &TenantSpec, mut plan: Plan) -> Result<Report, ApplyError> {
     let mut races = Races::default();
     loop {
         // Somebody else may have made this very tenant meanwhile, under another id.

@@ -39,7 +39,7 @@ pub struct Desired {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSpec {
-    /// Its id; found by its first domain when absent.
+    /// Its id; when absent, the tenant whose first domain is the same, or a new one.
     pub id: Option<TenantId>,
     /// Its name.
     pub display_name: String,

@@ -96,7 +96,10 @@ fn a_file_that_cannot_be_read_says_where_and_shows_no_secret() {
         Desired::load(&file).map(|_| ()).unwrap_err().to_string()
     };
     let misspelt = load(&contoso("").replace("client_secret = \"0", "client_sekret = \"0"));
-    assert!(misspelt.contains("unknown field `client_sekret`") && misspelt.contains('^') && !misspelt.contains(SECRET), "{misspelt}");
+    assert!(
+        misspelt.contains("unknown field `client_sekret`") && misspelt.contains('^') && !misspelt.contains(SECRET),
+        "{misspelt}"
+    );
     let bad = load(&contoso("").replace("maria@fabrikam.example", "maria"));
     assert!(bad.contains("e-mail") && bad.contains('^'), "{bad}");
     let missing = load(&contoso(""));

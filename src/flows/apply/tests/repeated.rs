@@ -50,8 +50,8 @@ async fn a_dry_run_shows_the_difference_and_writes_nothing() {
         .replace("guests.contoso.example", "portal.contoso.example")
         .replace("client_id = \"us\"", "client_id = \"you\"");
     let report = house.try_apply(&desired(&changed), true).await.unwrap();
-    let expected =
-        ["~ tenant Contoso: hosts", "~ home organisation Fabrikam: client_id", "+ guest Sam"].map(|line| format!("{line} (Contoso)"));
+    let expected = ["~ tenant Contoso: hosts", "~ home organisation Fabrikam: client_id", "+ guest Sam"]
+        .map(|line| format!("{line} (Contoso)"));
     assert_eq!(report.changes, expected);
     assert_eq!(house.dump(Partition::Tenant(tenant())).await, own);
     assert_eq!(house.get(&records::host_claim("portal.contoso.example")).await, None);

@@ -1,10 +1,7 @@
 //! Versions of terms, and who is asked again.
 
 use super::*;
-use crate::{
-    domain::terms::Agreement,
-    store::records::TermsEpoch,
-};
+use crate::{domain::terms::Agreement, store::records::TermsEpoch};
 
 impl House {
     async fn agreement(&self, name: &str) -> Agreement {
