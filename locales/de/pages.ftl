@@ -41,9 +41,10 @@ code-hint =
 code-none = Keine Nachricht erhalten?
 code-none-folder = Sehen Sie im Ordner für unerwünschte E-Mails nach. Es kann ein bis zwei Minuten dauern.
 code-none-invited = Codes gehen nur an Personen, die eingeladen wurden. Wenn Sie meinen, eingeladen zu sein, fragen Sie Ihre Kontaktperson bei { $tenant }, welche Adresse eingeladen wurde.
+code-none-often = An eine Adresse werden nur wenige Codes in der Stunde gesendet, gleich wer sie anfordert. Waren es zu viele, versuchen Sie es später noch einmal.
 code-none-address = Prüfen Sie die Adresse oben auf Tippfehler. Sie können sie dort ändern.
 code-resend = Neuen Code senden
-code-resent = Wenn diese Adresse eingeladen wurde, ist ein neuer Code unterwegs. Ältere Codes gelten nicht mehr.
+code-resent = Wenn diese Adresse eingeladen wurde, ist ein neuer Code unterwegs, falls nicht gerade erst einer gesendet wurde. Der neueste gilt.
 
 # Andere Wege
 ways-heading = oder

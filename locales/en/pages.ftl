@@ -41,9 +41,10 @@ code-hint =
 code-none = No message?
 code-none-folder = Look in the folder for unwanted mail. It can take a minute or two.
 code-none-invited = Codes are sent only to people who were invited. If you think you were, ask your contact at { $tenant } which address they invited.
+code-none-often = Only a few codes an hour are sent to one address, whoever asks for them. If there have been too many, try again later.
 code-none-address = Look for a typing error in the address above. You can change it there.
 code-resend = Send a new code
-code-resent = If this address was invited, a new code is on its way. Older codes no longer work.
+code-resent = If this address was invited, a new code is on its way, unless one was sent a moment ago. The newest one works.
 
 # Other ways
 ways-heading = or
