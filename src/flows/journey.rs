@@ -385,7 +385,9 @@ impl Loaded {
 
     fn recognised<'a>(&'a self, user: &'a User, journey: &'a Journey) -> Recognised<'a> {
         match (&journey.proof, &self.session) {
-            (Some(Proof { identity: proof, at, .. }), _) => Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) },
+            (Some(Proof { identity: proof, at, .. }), _) => {
+                Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) }
+            }
             (None, Some(session)) => Recognised { user, auth_time: session.auth_time, began: session.began, proof: None },
             (None, None) => Recognised { user, auth_time: Timestamp::MIN, began: Timestamp::MIN, proof: None },
         }

@@ -15,7 +15,6 @@ use crate::{
         user::{Identity, User, UserType, VerifiedIdentity},
     },
     error::Code,
-    http::urls::Path,
     identity::{
         passcode::NewCode,
         upstream::{Callback, Demands, UpstreamError},
@@ -34,11 +33,16 @@ pub struct Away {
     pub url: String,
 }
 
-/// Starts a sign-in at the home organisation of the journey's address.
+/// Starts a sign-in at the home organisation of the journey's address. `callback` names the redirect URI of a federation.
 ///
 /// # Errors
 /// When there is none, or it cannot be reached or trusted.
-pub async fn begin_home(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey) -> Result<Away, Code> {
+pub async fn begin_home(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    callback: impl Fn(FederationId) -> Result<WebUrl, Code>,
+) -> Result<Away, Code> {
     let address = journey.address.clone().ok_or(Code::NoIdentitySource)?;
     let federation = view.federation_for(&address.domain()).ok_or(Code::HomeDisabled)?;
     let asked = journey.demands();
@@ -48,7 +52,7 @@ pub async fn begin_home(vestibule: &Vestibule, view: &TenantView, journey: &mut 
         prompt_login: asked.authenticated_since.is_some_and(|since| since >= journey.started),
         max_age: request.and_then(|request| request.max_age),
     };
-    let begun = vestibule.upstreams.begin(federation, &callback(vestibule, view, federation)?, demands).await;
+    let begun = vestibule.upstreams.begin(federation, &callback(federation.id)?, demands).await;
     let (url, attempt) = begun.map_err(|error| refused(view, federation, &error))?;
     journey.attempt = Some(attempt);
     Ok(Away { name: federation.display_name.clone(), url: url.into() })
@@ -63,6 +67,7 @@ pub async fn finish_home(
     view: &TenantView,
     journey: &mut Journey,
     federation: FederationId,
+    redirect_uri: &WebUrl,
     answer: &Callback,
 ) -> Result<(), Code> {
     let attempt = journey.attempt.take().ok_or(Code::JourneyLost)?;
@@ -71,8 +76,7 @@ pub async fn finish_home(
         tracing::error!(tenant = %view.tenant.id, federation = %federation.id, "the client secret was sealed by a key that is not in the ring");
         Code::Internal
     })?;
-    let redirect_uri = callback(vestibule, view, federation)?;
-    let finished = vestibule.upstreams.finish(federation, &secret, &redirect_uri, &attempt, answer).await;
+    let finished = vestibule.upstreams.finish(federation, &secret, redirect_uri, &attempt, answer).await;
     let identity = finished.map_err(|error| refused(view, federation, &error))?;
     journey.prove(identity, &vestibule.foundation);
     Ok(())
@@ -82,13 +86,6 @@ fn refused(view: &TenantView, federation: &Federation, error: &UpstreamError) ->
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(tenant = %view.tenant.id, federation = %federation.id, %error, source, "sign-in at a home organisation failed");
     error.code()
-}
-
-/// The federation's own redirect URI, from the configured origin.
-fn callback(vestibule: &Vestibule, view: &TenantView, federation: &Federation) -> Result<WebUrl, Code> {
-    let path = Path::Callback(view.tenant.id, federation.id).to_string();
-    let base = vestibule.public_url().as_str().trim_end_matches('/');
-    format!("{base}{path}").parse().map_err(|_| Code::Internal)
 }
 
 /// Mails a code to the journey's address, if a guest has it; for others everything is the same but the mail.

@@ -9,6 +9,7 @@ use axum::{
 
 use super::{
     journey::{self, Open},
+    urls,
     visit::Visit,
 };
 use crate::{
@@ -34,7 +35,12 @@ pub async fn callback(
         Ok(open) => open,
         Err(response) => return *response,
     };
-    match prove::finish_home(&open.visit.vestibule, &open.view, &mut open.journey, federation, &callback).await {
+    let redirect_uri = match urls::callback(open.visit.vestibule.public_url(), open.view.tenant.id, federation) {
+        Ok(redirect_uri) => redirect_uri,
+        Err(code) => return open.visit.refuse_in(Some(&open.view), code),
+    };
+    let (vestibule, view) = (open.visit.vestibule.clone(), open.view.clone());
+    match prove::finish_home(&vestibule, &view, &mut open.journey, federation, &redirect_uri, &callback).await {
         Ok(()) => open.go_on(),
         Err(code) => journey::refused_at_home(open, code),
     }

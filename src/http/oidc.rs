@@ -281,9 +281,8 @@ pub async fn logout_posted(
     };
     let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
     let foundation = &visit.vestibule.foundation;
-    let confirmed = super::form::Form::parse(&body).is_ok_and(|form| {
-        form.get("csrf").is_some_and(|token| session::is_form_token(foundation, session.as_ref(), token))
-    });
+    let confirmed = super::form::Form::parse(&body)
+        .is_ok_and(|form| form.get("csrf").is_some_and(|token| session::is_form_token(foundation, session.as_ref(), token)));
     if confirmed {
         let query = visit.query().unwrap_or_default().to_owned();
         return sign_out(visit, &authority, query.as_bytes(), true).await;

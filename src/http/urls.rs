@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::{
-    domain::{AppId, FederationId, TenantId, terms::DocumentId},
+    domain::{AppId, FederationId, TenantId, WebUrl, terms::DocumentId},
+    error::Code,
     flows::journey::JourneyId,
 };
 
@@ -106,6 +107,15 @@ impl fmt::Display for Path {
             Self::SignOut(tenant) => write!(f, "/{tenant}/sign-out"),
         }
     }
+}
+
+/// The redirect URI of a federation, from the configured origin.
+///
+/// # Errors
+/// [`Code::Internal`], which no configured origin leads to.
+pub fn callback(public_url: &WebUrl, tenant: TenantId, federation: FederationId) -> Result<WebUrl, Code> {
+    let base = public_url.as_str().trim_end_matches('/');
+    format!("{base}{}", Path::Callback(tenant, federation)).parse().map_err(|_| Code::Internal)
 }
 
 /// The routes, as the router wants them.

@@ -81,6 +81,25 @@ fn libraries_stay_in_their_rooms() {
     }
 }
 
+/// Dependencies point one way.
+#[test]
+fn nothing_reaches_up() {
+    for (folder, above) in [
+        ("src/store", &["crate::flows", "crate::http", "crate::server", "crate::cli", "crate::identity", "crate::mail"][..]),
+        ("src/identity", &["crate::flows", "crate::http", "crate::server", "crate::cli", "crate::mail"]),
+        ("src/mail", &["crate::flows", "crate::http", "crate::server", "crate::cli"]),
+        ("src/flows", &["crate::http", "crate::server", "crate::cli"]),
+        ("src/http", &["crate::server", "crate::cli"]),
+        ("src/server.rs", &["crate::cli"]),
+    ] {
+        for (path, text) in sources(folder) {
+            for room in above {
+                assert!(!code(&text).any(|line| line.contains(room)), "{path} reaches up into {room}");
+            }
+        }
+    }
+}
+
 /// The layer builds without the server's rooms, and keeps out of them.
 #[test]
 fn the_layer_hangs_off_the_decision() {

@@ -7,12 +7,7 @@ use crate::{
     crash,
     domain::{AppId, journey::settle},
     error::Code,
-    flows::{
-        directory::TenantView,
-        journey::Loaded,
-        session::Session,
-        tokens,
-    },
+    flows::{directory::TenantView, journey::Loaded, session::Session, tokens},
     http::{
         pages::{Chrome, Declined, Destination, Field, FormPost, Leaving},
         urls::Path,
@@ -72,12 +67,7 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
 }
 
 /// Brings an answer to a client by way of a page.
-pub(in crate::http) fn answer_client(
-    chrome: Chrome,
-    view: &TenantView,
-    app: AppId,
-    answer: AuthorizationResponse,
-) -> Response {
+pub(in crate::http) fn answer_client(chrome: Chrome, view: &TenantView, app: AppId, answer: AuthorizationResponse) -> Response {
     let name = view.apps.get(&app).map(|app| app.display_name.clone()).unwrap_or_default();
     match answer {
         AuthorizationResponse::Redirect { location } => {

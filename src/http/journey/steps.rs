@@ -21,7 +21,7 @@ use crate::{
             Destination, EnterCode, Identify, Leaving, OtherWay, Password, Refusal, Resume, ReviewPermissions, SendCode, Terms,
             markdown::{Rendered, markdown, plain_text},
         },
-        urls::{Action, Path},
+        urls::{self, Action, Path},
         visit::contact,
     },
 };
@@ -110,7 +110,9 @@ async fn home_organisation(mut open: Open) -> Response {
     if open.journey.attempt.take().is_some() {
         return identify(open, None);
     }
-    match prove::begin_home(&open.visit.vestibule, &open.view, &mut open.journey).await {
+    let (public_url, tenant) = (open.visit.vestibule.public_url().clone(), open.view.tenant.id);
+    let callback = |federation| urls::callback(&public_url, tenant, federation);
+    match prove::begin_home(&open.visit.vestibule, &open.view, &mut open.journey, callback).await {
         Ok(away) => {
             let chrome = open.chrome(None);
             let shown =
