@@ -24,6 +24,8 @@ use vestibule::{
 };
 
 const RECORDS: u64 = 20_000;
+/// Commits alone: enough that one in a hundred is twenty.
+const ALONE: u64 = 2_000;
 const VALUE: Bytes = Bytes::from_static(&[b'x'; 400]);
 const BARE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bare");
 
@@ -102,6 +104,33 @@ fn commits(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, name: &s
     });
 }
 
+/// How long one commit takes that nobody else is beside, and the engine's own: in turns, with the whole distribution.
+fn alone(_: &mut Criterion) {
+    let runtime = Runtime::new().expect("the runtime starts");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder is made");
+    let bare = bare_engine(folder.path());
+    let [_, (_, store)] = stores(&runtime, folder.path());
+    let (mut of_engine, mut of_store) = (Vec::new(), Vec::new());
+    for number in 0..ALONE {
+        let start = Instant::now();
+        bare_commit(&bare, number..number + 1);
+        of_engine.push(start.elapsed());
+        let batch = Batch::new(key(0).partition()).check(Check::Absent(key(RECORDS + number))).write(put(number));
+        let start = Instant::now();
+        runtime.block_on(store.commit(batch)).expect("the batch is stored");
+        of_store.push(start.elapsed());
+    }
+    let [engine, store] = [("bare engine, two-phase", of_engine), ("embedded store", of_store)].map(|(name, mut times)| {
+        times.sort_unstable();
+        let at = |percent: usize| times[times.len() * percent / 100];
+        let quantiles = [0, 25, 50, 75, 90, 95, 99].map(|percent| format!("p{percent} {:?}", at(percent)));
+        println!("one commit alone, {name}: {}, most {:?}", quantiles.join(", "), times[times.len() - 1]);
+        (at(50), at(99))
+    });
+    let ratio = |store: Duration, engine: Duration| store.as_secs_f64() / engine.as_secs_f64();
+    println!("one commit alone, store over engine: p50 {:.2}, p99 {:.2}", ratio(store.0, engine.0), ratio(store.1, engine.1));
+}
+
 fn writing(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("the runtime starts");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder is made");
@@ -167,6 +196,6 @@ fn reading(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_secs(1));
-    targets = writing, reading
+    targets = alone, writing, reading
 }
 criterion_main!(benches);
