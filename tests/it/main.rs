@@ -16,6 +16,7 @@ mod hosts;
 mod mail;
 mod main_path;
 mod oidc_client;
+mod operator;
 mod passcode;
 mod redirects;
 mod refusals;
