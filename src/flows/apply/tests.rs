@@ -100,7 +100,7 @@ impl House {
     /// The problems of an apply that must be refused, having written nothing.
     async fn refused(&self, desired: &Desired) -> Vec<String> {
         let mut watch = self.foundation.store.watch();
-        let problems = self.try_apply(desired, false).await.err().expect("a refusal");
+        let problems = self.try_apply(desired, false).await.expect_err("a refusal");
         assert_eq!(commits(&mut watch), 0, "{problems:?}");
         problems
     }
