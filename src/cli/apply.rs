@@ -32,11 +32,12 @@ impl Apply {
         for change in &report.changes {
             say(change);
         }
-        match (report.changes.len(), self.dry_run) {
-            (0, _) => say("nothing to change"),
-            (count, true) => say(&format!("{count} changes would be made")),
-            (count, false) => say(&format!("{count} changes made")),
-        }
+        let (count, will) = (report.changes.len(), if self.dry_run { "would be made" } else { "made" });
+        say(&match count {
+            0 => "nothing to change".to_owned(),
+            1 => format!("1 change {will}"),
+            _ => format!("{count} changes {will}"),
+        });
         for secret in &report.secrets {
             say(&format!("{} of {}: client_id {}", secret.app, secret.tenant, secret.client_id));
             say(&format!("  client_secret {}  (shown this once)", secret.client_secret));

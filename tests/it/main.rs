@@ -19,6 +19,7 @@ mod house;
 mod mail;
 mod main_path;
 mod oidc_client;
+mod operator;
 mod passcode;
 mod redirects;
 mod refusals;
