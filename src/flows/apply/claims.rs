@@ -38,7 +38,7 @@ fn keys<'a>(domains: impl Iterator<Item = &'a Domain>, hosts: impl Iterator<Item
 }
 
 fn keys_of(spec: &TenantSpec) -> Vec<(String, RecordKey<Claim>)> {
-    keys(spec.domains.iter().map(|domain| &domain.name), spec.hosts.iter().map(Domain::as_str))
+    keys(spec.domains.iter().map(|domain| &domain.name), spec.hosts.iter().flatten().map(Domain::as_str))
 }
 
 fn keys_of_stored(tenant: &Tenant) -> Vec<(String, RecordKey<Claim>)> {

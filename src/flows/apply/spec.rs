@@ -45,18 +45,14 @@ pub struct TenantSpec {
     pub display_name: String,
     /// Its domains, the initial one first.
     pub domains: Vec<TenantDomain>,
-    /// Host names, without a port, that stand for it.
-    #[serde(default)]
-    pub hosts: Vec<Domain>,
+    /// Host names, without a port, that stand for it. Like the three that follow: as it is when not given.
+    pub hosts: Option<Vec<Domain>>,
     /// What guests are told about their data.
-    #[serde(default)]
-    pub privacy: PrivacyProfile,
+    pub privacy: Option<PrivacyProfile>,
     /// How its pages look.
-    #[serde(default)]
-    pub branding: BrandingSpec,
+    pub branding: Option<BrandingSpec>,
     /// How it treats its guests.
-    #[serde(default)]
-    pub policy: TenantPolicy,
+    pub policy: Option<TenantPolicy>,
     /// Its apps.
     #[serde(default, rename = "app")]
     pub apps: Vec<AppSpec>,
@@ -265,7 +261,7 @@ impl Desired {
 
     fn named_files(&self) -> Vec<PathBuf> {
         let documents = self.tenants.iter().flat_map(|t| &t.agreements).flat_map(|a| &a.files).map(|file| file.path.clone());
-        let logos = self.tenants.iter().filter_map(|tenant| tenant.branding.logo.clone());
+        let logos = self.tenants.iter().filter_map(|tenant| tenant.branding.as_ref()?.logo.clone());
         documents.chain(logos).collect()
     }
 }

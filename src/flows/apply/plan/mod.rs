@@ -79,14 +79,14 @@ impl Plan {
             keyless: foundation.store.list(&records::signing_keys(tenant)).await?.is_empty(),
             apps: BTreeMap::new(),
         };
-        plan.tenant(foundation, desired, spec).await?;
+        let policy = plan.tenant(foundation, desired, spec).await?;
         if plan.keyless {
             plan.outcome.changes.push(format!("+ signing keys ({})", plan.name));
         }
         plan.apps(foundation, &spec.apps).await?;
         plan.federations(foundation, &spec.federations).await?;
         plan.agreements(foundation, desired, &spec.agreements).await?;
-        plan.users(foundation, &spec.users, &spec.policy.guest_domains).await?;
+        plan.users(foundation, &spec.users, &policy.guest_domains).await?;
         Ok(plan)
     }
 

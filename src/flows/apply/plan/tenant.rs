@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::{
-    domain::tenant::{Branding, Tenant},
+    domain::tenant::{Branding, Tenant, TenantPolicy},
     flows::{
         Foundation,
         apply::spec::{Desired, TenantSpec},
@@ -11,14 +11,16 @@ use crate::{
 };
 
 impl Plan {
+    /// Plans the tenant, and says which policy it has then.
     pub(super) async fn tenant(
         &mut self,
         foundation: &Foundation,
         desired: &Desired,
         spec: &TenantSpec,
-    ) -> Result<(), StoreError> {
+    ) -> Result<TenantPolicy, StoreError> {
         self.check_tenant(foundation, spec);
-        let logo = match spec.branding.logo.as_ref().map(|path| desired.logo(path)).transpose() {
+        let branding = spec.branding.as_ref();
+        let logo = match branding.and_then(|branding| branding.logo.as_ref()).map(|path| desired.logo(path)).transpose() {
             Ok(logo) => logo,
             Err(problem) => {
                 self.problem(problem);
@@ -27,20 +29,23 @@ impl Plan {
         };
         let key = records::tenant(self.tenant);
         let stored = foundation.store.get(&key).await?;
+        let before = stored.as_ref().map(|stored| &stored.value);
+        let hosts = spec.hosts.as_ref().map(|hosts| hosts.iter().map(|host| host.as_str().to_owned()).collect());
+        let declared = branding.map(|branding| Branding { accent: branding.accent, logo: logo.as_ref().map(|logo| logo.id) });
         let wanted = Tenant {
             id: self.tenant,
             display_name: spec.display_name.clone(),
             domains: spec.domains.clone(),
-            hosts: spec.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
-            privacy: spec.privacy.clone(),
-            branding: Branding { accent: spec.branding.accent, logo: logo.as_ref().map(|logo| logo.id) },
-            policy: spec.policy.clone(),
-            created: stored.as_ref().map_or(self.now, |stored| stored.value.created),
+            hosts: hosts.or_else(|| before.map(|before| before.hosts.clone())).unwrap_or_default(),
+            privacy: spec.privacy.clone().or_else(|| before.map(|before| before.privacy.clone())).unwrap_or_default(),
+            branding: declared.or_else(|| before.map(|before| before.branding.clone())).unwrap_or_default(),
+            policy: spec.policy.clone().or_else(|| before.map(|before| before.policy.clone())).unwrap_or_default(),
+            created: before.map_or(self.now, |before| before.created),
         };
         self.configure(&key, stored.as_ref(), &wanted, format!("tenant {}", spec.display_name));
         self.documents.extend(logo);
         self.before = stored.map(|stored| stored.value);
-        Ok(())
+        Ok(wanted.policy)
     }
 
     fn check_tenant(&mut self, foundation: &Foundation, spec: &TenantSpec) {
@@ -49,16 +54,17 @@ impl Plan {
             self.problem("domains: a tenant has at least one");
         }
         let public_host = foundation.public_url.as_url().host_str();
-        if spec.hosts.iter().any(|host| Some(host.as_str()) == public_host) {
+        if spec.hosts.iter().flatten().any(|host| Some(host.as_str()) == public_host) {
             self.problem("hosts: the host of the public URL stands for no single tenant");
         }
-        if spec.policy.redemption_order.is_empty() {
+        let Some(policy) = &spec.policy else { return };
+        if policy.redemption_order.is_empty() {
             self.problem("policy.redemption_order: guests need at least one way to prove who they are");
         }
-        if !(1..=30).contains(&spec.policy.passcode_minutes) {
+        if !(1..=30).contains(&policy.passcode_minutes) {
             self.problem("policy.passcode_minutes: a code lives 1 to 30 minutes");
         }
-        if !(1..=24).contains(&spec.policy.session_hours) {
+        if !(1..=24).contains(&policy.session_hours) {
             self.problem("policy.session_hours: a session lasts 1 to 24 hours");
         }
     }

@@ -66,7 +66,7 @@ async fn a_domain_that_is_given_up_can_be_taken_by_another_tenant() {
     let other = "[[tenant]]\ndisplay_name = \"Labs\"\ndomains = [{ name = \"labs.example\", verified = true }]\nhosts = [\"guests.contoso.example\"]";
     let problems = house.refused(&desired(other)).await;
     assert!(problems[0].contains("another tenant"), "{problems:?}");
-    house.apply(&contoso("").replace("hosts = [\"guests.contoso.example\"]", "")).await;
+    house.apply(&contoso("").replace("hosts = [\"guests.contoso.example\"]", "hosts = []")).await;
     assert_eq!(house.owner("labs.example").await, None);
     assert_eq!(house.get(&records::host_claim("guests.contoso.example")).await, None);
     house.apply(other).await;
@@ -119,4 +119,26 @@ async fn two_applies_at_once_add_up() {
     for declared in &declared {
         assert!(house.try_apply(declared, false).await.unwrap().changes.is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_is_not_given_of_a_tenant_stays_as_it_is() {
+    let house = House::new();
+    house.apply(&contoso("[tenant.policy]\npasscode_minutes = 5")).await;
+    let before = house.get(&records::tenant(tenant())).await.expect("a tenant");
+    let little = format!(
+        "[[tenant]]\nid = \"{CONTOSO}\"\ndisplay_name = \"Contoso\"\ndomains = [{{ name = \"contoso.example\", verified = true }}]\n"
+    );
+    let report = house.apply(&little).await;
+    assert!(report.changes.is_empty(), "{report:?}");
+    assert_eq!(house.get(&records::tenant(tenant())).await, Some(before));
+}
+
+#[tokio::test]
+async fn the_example_for_operators_can_be_applied() {
+    let house = House::new();
+    let example = Desired::load(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/operator/tenants.toml").as_ref()).unwrap();
+    let report = house.try_apply(&example, false).await.unwrap();
+    assert_eq!(report.secrets.len(), 2, "one for each app, shown once");
+    assert!(house.try_apply(&example, false).await.unwrap().changes.is_empty());
 }
