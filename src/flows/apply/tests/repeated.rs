@@ -133,12 +133,3 @@ async fn what_is_not_given_of_a_tenant_stays_as_it_is() {
     assert!(report.changes.is_empty(), "{report:?}");
     assert_eq!(house.get(&records::tenant(tenant())).await, Some(before));
 }
-
-#[tokio::test]
-async fn the_example_for_operators_can_be_applied() {
-    let house = House::new();
-    let example = Desired::load(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/operator/tenants.toml").as_ref()).unwrap();
-    let report = house.try_apply(&example, false).await.unwrap();
-    assert_eq!(report.secrets.len(), 2, "one for each app, shown once");
-    assert!(house.try_apply(&example, false).await.unwrap().changes.is_empty());
-}
