@@ -37,15 +37,15 @@
 //!
 //! # A map of the house
 //!
-//! Dependencies point one way, from the bottom of this list to its top. *Pure* modules know nothing of HTTP, storage, or the
-//! time of day; a test reads their imports.
+//! Dependencies point one way, from the bottom of this list to its top. *Pure* modules know nothing of HTTP servers and
+//! clients, storage, or the time of day; a test reads their imports.
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`clock`], [`secret`], [`seal`], [`cookies`], [`error`] | pure: time and randomness as arguments, secrets that do not show, sealing, our own cookie parser, every refusal with its code |
 //! | [`domain`] | pure: tenants, users, apps, terms; which tenant a link names; redemption; the journey |
 //! | [`oidc`] | pure: the protocol, keys, tokens, grants |
-//! | [`live`], [`decision`] | pure: what doors must know at once, and whether a request may pass |
+//! | [`live`], [`decision`] | what doors must know at once; and, pure, whether a request may pass |
 //! | [`layer`] | the tower layer, in both forms |
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
 //! | [`store`] | records over a key-value backend of four methods; the embedded file; the contract they all keep |

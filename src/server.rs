@@ -116,7 +116,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the listeners and reads what doors must know.
+    /// Binds the listeners.
     ///
     /// # Errors
     /// When an address is taken, a certificate cannot be used, or mail cannot be set up.

@@ -89,9 +89,9 @@ impl Directory {
 
     /// Forgets what a change concerns.
     pub fn forget(&self, change: &Change) {
-        self.dropped.fetch_add(1, Ordering::SeqCst);
         match change {
             Change::Lost => {
+                self.dropped.fetch_add(1, Ordering::SeqCst);
                 self.views.pin().clear();
                 self.claims.pin().clear();
             }
@@ -99,9 +99,11 @@ impl Directory {
                 for key in keys.iter() {
                     match (key.partition(), key.kind()) {
                         (Partition::Tenant(tenant), kind::TENANT..=kind::SIGNING_KEY | kind::TERMS_EPOCH) => {
+                            self.dropped.fetch_add(1, Ordering::SeqCst);
                             self.views.pin().remove(&tenant);
                         }
                         (Partition::Global, _) => {
+                            self.dropped.fetch_add(1, Ordering::SeqCst);
                             self.claims.pin().remove(key);
                         }
                         _ => {}

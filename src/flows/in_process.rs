@@ -1,6 +1,6 @@
 //! The provider of a tenant for a [`GuestLayer`](crate::layer::GuestLayer) in the same process: the embedded form.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -24,6 +24,9 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
 };
+
+/// How long to wait before keys that could not be read are read again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A tenant's provider in this process. Codes are traded without HTTP; what is live is the server's own memory.
 pub struct InProcess {
@@ -64,8 +67,11 @@ impl InProcess {
                         Ok(_) => {}
                         Err(_) => feed = vestibule.feed.subscribe(tenant, app, None),
                     }
-                    if let Ok(view) = self::view(&vestibule, tenant).await {
-                        keys.store(Arc::new(view.keys.public().clone()));
+                    loop {
+                        match self::view(&vestibule, tenant).await {
+                            Ok(view) => break keys.store(Arc::new(view.keys.public().clone())),
+                            Err(_) => tokio::time::sleep(AGAIN).await,
+                        }
                     }
                 }
             }

@@ -24,6 +24,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the store is unavailable.
 pub async fn load_all(vestibule: &Vestibule) -> Result<(), StoreError> {
+    // What was remembered before anybody followed the feed may be old.
+    vestibule.directory.forget(&Change::Lost);
     for tenant in vestibule.foundation.store.list(&records::tenants_listed()).await? {
         let id = tenant.value.id;
         let events = events_of(vestibule, id).await?;

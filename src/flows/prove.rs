@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{
     Vestibule,
     directory::{TenantView, unavailable},
-    journey::Journey,
+    journey::{Journey, ways},
 };
 use crate::{
     domain::{
@@ -44,6 +44,7 @@ pub async fn begin_home(
     callback: impl Fn(FederationId) -> Result<WebUrl, Code>,
 ) -> Result<Away, Code> {
     let address = journey.address.clone().ok_or(Code::NoIdentitySource)?;
+    offered(view, &address, IdentitySource::HomeOrganisation)?;
     let federation = view.federation_for(&address.domain()).ok_or(Code::HomeDisabled)?;
     let asked = journey.demands();
     let request = journey.request.as_ref();
@@ -72,6 +73,9 @@ pub async fn finish_home(
 ) -> Result<(), Code> {
     let attempt = journey.attempt.take().ok_or(Code::JourneyLost)?;
     let federation = view.federation(federation).ok_or(Code::HomeDisabled)?;
+    if !view.tenant.policy.redemption_order.contains(&IdentitySource::HomeOrganisation) {
+        return Err(Code::HomeDisabled);
+    }
     let secret = federation.open_secret(view.tenant.id, &vestibule.foundation.ring).ok_or_else(|| {
         tracing::error!(tenant = %view.tenant.id, federation = %federation.id, "the client secret was sealed by a key that is not in the ring");
         Code::Internal
@@ -88,12 +92,19 @@ fn refused(view: &TenantView, federation: &Federation, error: &UpstreamError) ->
     error.code()
 }
 
+/// Whether the tenant offers this way to prove an identity to somebody with this address. Asked again at every step: a form
+/// can be posted that no page has shown.
+fn offered(view: &TenantView, address: &EmailAddress, source: IdentitySource) -> Result<(), Code> {
+    if ways(view, address).contains(&source) { Ok(()) } else { Err(Code::NoIdentitySource) }
+}
+
 /// Mails a code to the journey's address, if a guest has it; for others everything is the same but the mail.
 ///
 /// # Errors
 /// When the client or the tenant asks too often, or the store is unavailable.
 pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, client: IpAddr) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
+    offered(view, &address, IdentitySource::OneTimePasscode)?;
     let holder = holder(vestibule, view, &address).await?;
     let language = holder.as_ref().and_then(|user| user.preferred_language.clone());
     let minutes = view.tenant.policy.passcode_minutes;
@@ -136,6 +147,7 @@ async fn holder(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress
 /// When it is wrong, too old, or has been tried too often.
 pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, typed: &str) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
+    offered(view, &address, IdentitySource::OneTimePasscode)?;
     let email = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, &address, typed).await?;
     let now = vestibule.foundation.now();
     let identity = VerifiedIdentity {
@@ -163,6 +175,7 @@ pub async fn verify_password(
     password: &Secret,
 ) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
+    offered(view, &address, IdentitySource::LocalAccount)?;
     let index = records::address(view.tenant.id, &address);
     let holder = vestibule.foundation.store.get(&index).await.map_err(unavailable)?.map(|index| index.value.user);
     let user = vestibule.accounts.verify(view.tenant.id, &address, holder, password).await?;

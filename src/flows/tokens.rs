@@ -115,6 +115,8 @@ pub(super) async fn trade_code(
 
     let mut batch = Batch::new(Partition::Tenant(tenant));
     let forget = grant.expires.saturating_add(REMEMBER).unwrap_or(grant.expires);
+    // A sign-out that comes first leaves nothing to give; one that comes later finds what was given.
+    batch = batch.absent(&records::session_end(tenant, grant.sign_in.session));
     batch = batch.absent(&used).put_until(&used, &UsedCode { at: now }, Some(forget));
     let mut refresh_token = None;
     if grant.scopes.contains(Scopes::OFFLINE_ACCESS) {
@@ -137,7 +139,10 @@ pub(super) async fn trade_code(
             crash::point("tokens-committed");
             Ok(TokenResponse { refresh_token: refresh_token.map(|token| token.expose().to_owned()), ..tokens })
         }
-        Err(StoreError::Conflict) => Err(code_reused(vestibule, view, &grant).await),
+        Err(StoreError::Conflict) => match foundation.store.get(&used).await.map_err(unavailable)? {
+            Some(_) => Err(code_reused(vestibule, view, &grant).await),
+            None => Err(refused(&"its session has ended")),
+        },
         Err(error) => Err(unavailable(error)),
     }
 }
@@ -197,8 +202,10 @@ async fn refresh(
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
         let tokens = mint(grantee, client.app(), &view.keys, &foundation.ring, now, &*foundation.entropy)?;
         if let Some(next) = &rotated.family {
-            let batch =
-                Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&family)).put_until(&key, next, Some(next.expires));
+            let batch = Batch::new(Partition::Tenant(tenant))
+                .unchanged(&key, Some(&family))
+                .absent(&records::session_end(tenant, sign_in.session))
+                .put_until(&key, next, Some(next.expires));
             match foundation.store.commit(batch).await {
                 Ok(()) => {}
                 Err(StoreError::Conflict) => continue,

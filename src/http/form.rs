@@ -2,6 +2,9 @@
 
 use crate::error::Code;
 
+/// No form of ours has more fields.
+const MOST: usize = 16;
+
 /// The fields of a posted form.
 pub(super) struct Form(Vec<(String, String)>);
 
@@ -15,12 +18,15 @@ impl Form {
         let text = std::str::from_utf8(body).map_err(|_| Code::RequestInvalid)?;
         let mut fields: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            if fields.len() == MOST {
+                return Err(Code::RequestInvalid);
+            }
             if fields.iter().any(|(known, _)| *known == name) {
                 return Err(Code::ParameterRepeated);
             }
             fields.push((name.into_owned(), value.into_owned()));
         }
-        if fields.len() > 16 { Err(Code::RequestInvalid) } else { Ok(Self(fields)) }
+        Ok(Self(fields))
     }
 
     /// A field's value.

@@ -88,12 +88,8 @@ async fn enter(visit: Visit, authority: Option<&str>, app: Option<&str>) -> Resp
 
 /// The tenant that a request's link names, in all its places.
 pub(super) async fn context(visit: &Visit, authority: Option<&str>) -> Result<Arc<TenantView>, Code> {
-    let directory = &visit.vestibule.directory;
-    let host = match visit.host().filter(|host| !visit.vestibule.is_public_host(host)) {
-        Some(host) => directory.host(&host).await.map_err(unavailable)?,
-        None => None,
-    };
-    directory.context(Sources { path: authority, query: visit.query(), host, pinned: None }).await
+    let sources = Sources { path: authority, query: visit.query(), ..Sources::default() };
+    visit.vestibule.directory.context(sources).await
 }
 
 /// A link that names no tenant, or none that is known. A common link gets the field that leads on.

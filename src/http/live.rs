@@ -12,9 +12,9 @@ use http::{HeaderValue, header};
 
 use super::visit::Visit;
 use crate::{
-    domain::link::Sources,
+    domain::{AppId, link::Sources},
     error::Code,
-    flows::Vestibule,
+    flows::{Vestibule, directory::TenantView},
     live::Position,
     oidc::grant::{TokenRequest, authenticate},
 };
@@ -28,22 +28,15 @@ pub async fn feed(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>
         Ok(view) => view,
         Err(code) => return visit.problem(code),
     };
-    let authorization = visit.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    // The credentials of a client-credentials request, without the rest of one.
-    let client = TokenRequest::parse(b"grant_type=client_credentials&scope=-", authorization).and_then(|request| {
-        authenticate(view.apps.get(&request.credentials.id), &request.credentials)
-            .map(|client| client.confidential().map(|app| app.id))
-    });
-    let app = match client {
-        Ok(Some(app)) => app,
-        Ok(None) | Err(_) => return unauthenticated(&visit),
-    };
-    let feed = visit.vestibule.feed.subscribe(view.tenant.id, app, position(&visit));
-    let vestibule = Arc::clone(&visit.vestibule);
+    let Some(app) = authenticated(&visit, &view) else { return unauthenticated(&visit) };
+    let tenant = view.tenant.id;
+    let feed = visit.vestibule.feed.subscribe(tenant, app, position(&visit));
+    let visit = Arc::new(visit);
     let ticks = tokio::time::interval(HEARTBEAT);
     let lines = stream::unfold((feed, ticks), move |(mut feed, mut ticks)| {
-        let vestibule = Arc::clone(&vestibule);
+        let visit = Arc::clone(&visit);
         async move {
+            let vestibule = &visit.vestibule;
             loop {
                 tokio::select! {
                     biased;
@@ -52,6 +45,11 @@ pub async fn feed(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>
                         return Some((Ok::<_, std::convert::Infallible>(Bytes::from(line.to_wire())), (feed, ticks)));
                     }
                     _ = ticks.tick() => {
+                        // Asked again each time: a secret may have been replaced, an app switched off.
+                        let view = vestibule.directory.tenant(tenant).await.ok()??;
+                        if authenticated(&visit, &view) != Some(app) {
+                            return None;
+                        }
                         if let Some(line) = feed.heartbeat(vestibule.foundation.now()) {
                             return Some((Ok(Bytes::from(line.to_wire())), (feed, ticks)));
                         }
@@ -65,6 +63,15 @@ pub async fn feed(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// The app that a request is from, which authenticates as at the token endpoint.
+fn authenticated(visit: &Visit, view: &TenantView) -> Option<AppId> {
+    let authorization = visit.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    // The credentials of a client-credentials request, without the rest of one.
+    let request = TokenRequest::parse(b"grant_type=client_credentials&scope=-", authorization).ok()?;
+    let client = authenticate(view.apps.get(&request.credentials.id), &request.credentials).ok()?;
+    client.confidential().map(|app| app.id)
 }
 
 fn unauthenticated(visit: &Visit) -> Response {

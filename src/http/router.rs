@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::{
     assets, documents, federation, journey, links, live, oidc,
     urls::routes,
-    visit::{TraceId, Visit},
+    visit::{TraceId, Visit, see_other},
 };
 use crate::{clock::random_uuid, domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
@@ -84,20 +84,35 @@ fn panicked() -> http::Response<Body> {
     (StatusCode::INTERNAL_SERVER_ERROR, [(header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-/// The server answers under the name it has, and under those that tenants have claimed: a link that was made from any
-/// other `Host` would be somebody else's.
+/// The server answers under the name it has: a link that was made from any other `Host` would be somebody else's. A host
+/// that a tenant has claimed is an entrance: it leads to the same link under our own name, where the cookies are.
 async fn right_host(State(vestibule): State<Arc<Vestibule>>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let host = request.headers().get(header::HOST).and_then(|host| host_name(host.to_str().ok()?));
+    if host.as_deref().is_some_and(|host| vestibule.is_public_host(host)) {
+        return next.run(request).await;
+    }
+    let (parts, _) = request.into_parts();
     let visit = Visit::of(&parts, &vestibule);
-    let known = match visit.host() {
-        Some(host) if vestibule.is_public_host(&host) => true,
-        Some(host) => match vestibule.directory.host(&host).await {
-            Ok(tenant) => tenant.is_some(),
-            Err(error) => return visit.refuse(crate::flows::directory::unavailable(error)),
-        },
-        None => false,
+    let claimed = match host {
+        Some(host) => vestibule.directory.host(&host).await,
+        None => Ok(None),
     };
-    if known { next.run(Request::from_parts(parts, body)).await } else { visit.refuse(Code::HostUnknown) }
+    match claimed {
+        Ok(Some(tenant)) if matches!(parts.method, http::Method::GET | http::Method::HEAD) => {
+            let base = vestibule.public_url().as_str().trim_end_matches('/');
+            let separator = if visit.query().is_some() { '&' } else { '?' };
+            // Named once more, so that a link which names another tenant is refused like any that disagrees with itself.
+            see_other(&format!("{base}{}{separator}tenantid={tenant}", visit.target))
+        }
+        Ok(_) => visit.refuse(Code::HostUnknown),
+        Err(error) => visit.refuse(crate::flows::directory::unavailable(error)),
+    }
+}
+
+/// The host of a `Host` field, without its port, in lower case.
+fn host_name(field: &str) -> Option<String> {
+    let authority: http::uri::Authority = field.parse().ok()?;
+    Some(authority.host().to_ascii_lowercase())
 }
 
 /// State-changing requests come from our own pages (Fetch Metadata; `Origin` where a browser does not say).

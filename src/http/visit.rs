@@ -78,14 +78,6 @@ impl Visit {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// The host without its port, lower case.
-    #[must_use]
-    pub fn host(&self) -> Option<String> {
-        let host = self.headers.get(header::HOST)?.to_str().ok()?;
-        let authority: http::uri::Authority = host.parse().ok()?;
-        Some(authority.host().to_ascii_lowercase())
-    }
-
     /// Whether a person is in front of it.
     #[must_use]
     pub fn is_person(&self) -> bool {

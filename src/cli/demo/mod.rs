@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{admin, asked_to_stop, say, serve::start_log};
 use crate::{
-    clock::SystemEntropy,
+    clock::{SystemEntropy, random_uuid},
     config::{Config, Log},
     flows::apply::{self, spec::Desired},
     http::front,
@@ -55,7 +55,8 @@ impl Demo {
         let app_sockets = bind(None, setting.as_ref().map(|known| known.app_port), app_at).await?;
         let (server_port, app_port) = (server_sockets[0].local_addr()?.port(), app_sockets[0].local_addr()?.port());
         let setting = match setting {
-            Some(known) => known.moved(server_port, app_port),
+            // Issuers, links and what guests are bound to contain the ports.
+            Some(known) => known.at(server_port, app_port)?,
             None => Setting::new(server_port, app_port, &SystemEntropy),
         };
         setting.write(&data)?;
@@ -91,17 +92,18 @@ impl Demo {
     /// The data folder, and the same again when it is to be removed afterwards.
     fn folder(&self) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         use std::os::unix::fs::DirBuilderExt;
-        let fresh = || std::env::temp_dir().join(format!("vestibule-demo-{}", std::process::id()));
-        let (folder, temporary) = match &self.data {
-            Some(folder) => (folder.clone(), None),
-            None => (fresh(), Some(fresh())),
-        };
-        if let Some(old) = &temporary {
-            let _ = std::fs::remove_dir_all(old);
+        let mut builder = std::fs::DirBuilder::new();
+        builder.mode(0o700);
+        if let Some(folder) = &self.data {
+            builder.recursive(true).create(folder).with_context(|| folder.display().to_string())?;
+            return Ok((folder.canonicalize()?, None));
         }
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-        made.with_context(|| folder.display().to_string())?;
-        Ok((folder.canonicalize()?, temporary))
+        // A name that nobody can have taken before us; that it is new is checked.
+        let name = random_uuid(&SystemEntropy).simple();
+        let folder = std::env::temp_dir().join(format!("vestibule-demo-{name}"));
+        builder.create(&folder).with_context(|| folder.display().to_string())?;
+        let folder = folder.canonicalize()?;
+        Ok((folder.clone(), Some(folder)))
     }
 }
 

@@ -87,8 +87,13 @@ impl Setting {
         }
     }
 
-    pub(super) fn moved(self, server_port: u16, app_port: u16) -> Self {
-        Self { server_port, app_port, ..self }
+    /// The same, if it is where it was.
+    pub(super) fn at(self, server_port: u16, app_port: u16) -> anyhow::Result<Self> {
+        if (self.server_port, self.app_port) != (server_port, app_port) {
+            let Self { server_port, app_port, .. } = self;
+            bail!("this folder belongs to a demo on the ports {server_port} and {app_port}; free them, or use another folder");
+        }
+        Ok(self)
     }
 
     pub(super) fn base_url(&self) -> String {
@@ -99,21 +104,19 @@ impl Setting {
         format!("http://localhost:{}", self.app_port)
     }
 
-    /// Writes the files. Terms that are there already stay as they are: whoever changes them wants a new version.
+    /// Writes the files. Those that are there already stay as they are: they can be changed and applied again.
     pub(super) fn write(&self, data: &Path) -> anyhow::Result<()> {
-        put(&data.join("demo.json"), serde_json::to_string_pretty(self)?.as_bytes())?;
-        put(&data.join("vestibule.toml"), self.configuration().as_bytes())?;
-        let terms = [
-            ("guest-terms.en.md", include_str!("../../../assets/demo/guest-terms.en.md")),
-            ("guest-terms.de.md", include_str!("../../../assets/demo/guest-terms.de.md")),
+        let files = [
+            ("demo.json", serde_json::to_string_pretty(self)?),
+            ("vestibule.toml", self.configuration()),
+            ("tenants.toml", self.tenants()),
+            ("guest-terms.en.md", include_str!("../../../assets/demo/guest-terms.en.md").to_owned()),
+            ("guest-terms.de.md", include_str!("../../../assets/demo/guest-terms.de.md").to_owned()),
         ];
-        for (name, text) in terms {
+        for (name, text) in files {
             if !data.join(name).exists() {
                 put(&data.join(name), text.as_bytes())?;
             }
-        }
-        if !data.join("tenants.toml").exists() {
-            put(&data.join("tenants.toml"), self.tenants().as_bytes())?;
         }
         Ok(())
     }
@@ -262,6 +265,6 @@ impl Ids {
 
 /// Writes a file that only its owner can read: there are secrets in it.
 fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes).with_context(|| path.display().to_string())
 }

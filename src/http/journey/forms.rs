@@ -125,7 +125,8 @@ async fn permissions(mut open: Open, form: &Form) -> Response {
             open.journey.permissions_accepted = Some(open.vestibule().foundation.now());
             commit(open).await
         }
-        _ => land::declined(open, &loaded, Code::ConsentDeclined),
+        Some("cancel") => land::declined(open, &loaded, Code::ConsentDeclined),
+        _ => open.visit.refuse_in(Some(&open.view), Code::RequestInvalid),
     }
 }
 
@@ -176,10 +177,11 @@ async fn terms(mut open: Open, form: &Form) -> Response {
             open.journey.given.push(acceptance(Answer::Accepted));
             commit(open).await
         }
-        _ => match redeem::record_decline(&open.visit.vestibule, &view, &acceptance(Answer::Declined)).await {
+        Some("decline") => match redeem::record_decline(&open.visit.vestibule, &view, &acceptance(Answer::Declined)).await {
             Ok(()) => land::declined(open, &loaded, Code::TermsDeclined),
             Err(code) => open.visit.refuse_in(Some(&view), code),
         },
+        _ => open.visit.refuse_in(Some(&view), Code::RequestInvalid),
     }
 }
 

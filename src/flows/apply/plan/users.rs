@@ -137,7 +137,8 @@ impl Plan {
             other_mails,
             preferred_language: spec.preferred_language.clone().or(before.and_then(|before| before.preferred_language.clone())),
             account_enabled: enabled,
-            external: before.and_then(|before| before.external.clone()).or(pending),
+            // A member was never invited.
+            external: pending.map(|pending| before.and_then(|before| before.external.clone()).unwrap_or(pending)),
             sessions_valid_from: sessions_valid_from.unwrap_or(self.now),
             created: before.map_or(self.now, |before| before.created),
         }
