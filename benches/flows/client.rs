@@ -53,7 +53,8 @@ impl Answer {
 /// One connection that is kept open.
 pub(crate) struct Connection {
     stream: TcpStream,
-    host: String,
+    /// The server's name and port, as it has them.
+    pub(crate) host: String,
     received: Vec<u8>,
 }
 

@@ -277,7 +277,8 @@ fn works() -> Vec<(&'static str, Work)> {
     let client_credentials: Work = Box::new({
         let app = es256.clone();
         move |worker| {
-            app.token(&mut worker.connection, "grant_type=client_credentials");
+            let grant = format!("grant_type=client_credentials&scope=http://{}/.default", worker.connection.host);
+            app.token(&mut worker.connection, &grant);
         }
     });
     vec![
