@@ -119,8 +119,7 @@ impl RedirectUri {
             ["http://127.0.0.1", "http://[::1]"].into_iter().find_map(|host| {
                 let rest = uri.strip_prefix(host)?;
                 let (port, path) = rest.split_at_checked(rest.find('/')?)?;
-                // A registration may leave the port out; a request names the one it listens on.
-                let digits = if port.is_empty() { "80" } else { port.strip_prefix(':')? };
+                let digits = port.strip_prefix(':')?;
                 let valid = !digits.is_empty()
                     && !digits.starts_with('0')
                     && digits.parse::<u16>().is_ok()
