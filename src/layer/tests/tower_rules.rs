@@ -2,7 +2,6 @@
 
 use std::task::{Context, Poll};
 
-use http::StatusCode;
 use tower::{Service, ServiceExt};
 
 use super::*;
@@ -92,8 +91,8 @@ async fn a_refusal_gives_its_place_back() {
     let mut first = door.layer.layer(limited);
     let mut second = first.clone();
     let refused = first.ready().await.unwrap().call(Browser::default().request("GET", "/")).await.unwrap();
-    assert_eq!(refused.status(), StatusCode::SEE_OTHER);
+    assert_eq!(refused.status(), http::StatusCode::SEE_OTHER);
     // `first` is still alive; were its place kept, this would wait for ever.
     let passed = second.ready().await.unwrap().call(browser.request("GET", "/")).await.unwrap();
-    assert_eq!(passed.status(), StatusCode::OK);
+    assert_eq!(passed.status(), http::StatusCode::OK);
 }
