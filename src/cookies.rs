@@ -73,35 +73,47 @@ pub fn with_prefix<'a>(headers: &'a HeaderMap, prefix: &'a [u8]) -> impl Iterato
 /// removed; only a mixed one is copied.
 pub fn strip_prefix(headers: &mut HeaderMap, prefix: &[u8]) {
     let ours = |field: &HeaderValue| pieces(field).any(|piece| folds_into(piece, prefix));
-    if !headers.get_all(COOKIE).iter().any(ours) {
-        return;
-    }
-    let mut kept = Vec::new();
-    for field in headers.get_all(COOKIE) {
-        if !ours(field) {
-            kept.push(field.clone());
-            continue;
-        }
-        let mut rest = Vec::new();
-        for piece in field.as_bytes().split(|&byte| byte == b';').filter(|piece| !folds_into(piece, prefix)) {
-            if rest.is_empty() {
-                rest.extend_from_slice(trim(piece));
-            } else {
-                rest.push(b';');
-                rest.extend_from_slice(piece);
+    let mut fields = headers.get_all(COOKIE).iter();
+    // Browsers send one field; it is dealt with in place.
+    let stripped = match (fields.next(), fields.next()) {
+        (None, _) => return,
+        (Some(only), None) => {
+            if !ours(only) {
+                return;
             }
+            without(only, prefix)
         }
-        if let Ok(mut field_without) = HeaderValue::from_bytes(trim(&rest))
-            && !field_without.is_empty()
-        {
-            field_without.set_sensitive(field.is_sensitive());
-            kept.push(field_without);
+        (Some(_), Some(_)) => {
+            let strip = |field: &HeaderValue| if ours(field) { without(field, prefix) } else { Some(field.clone()) };
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().filter_map(strip).collect();
+            headers.remove(COOKIE);
+            for field in kept {
+                headers.append(COOKIE, field);
+            }
+            return;
+        }
+    };
+    match stripped {
+        Some(field) => headers.insert(COOKIE, field),
+        None => headers.remove(COOKIE),
+    };
+}
+
+/// A `Cookie` field without the pieces that fold into `prefix`; `None` when nothing is left.
+fn without(field: &HeaderValue, prefix: &[u8]) -> Option<HeaderValue> {
+    let mut rest: Vec<u8> = Vec::new();
+    for piece in cut(field.as_bytes()).filter(|piece| !folds_into(piece, prefix)) {
+        if rest.is_empty() {
+            rest.reserve(field.len());
+            rest.extend_from_slice(trim(piece));
+        } else {
+            rest.push(b';');
+            rest.extend_from_slice(piece);
         }
     }
-    headers.remove(COOKIE);
-    for field in kept {
-        headers.append(COOKIE, field);
-    }
+    let mut kept = HeaderValue::from_bytes(trim(&rest)).ok().filter(|kept| !kept.is_empty())?;
+    kept.set_sensitive(field.is_sensitive());
+    Some(kept)
 }
 
 /// Every cookie of a request, in the order sent.
@@ -113,7 +125,18 @@ fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn pieces(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    field.as_bytes().split(|&byte| byte == b';').map(trim)
+    cut(field.as_bytes()).map(trim)
+}
+
+/// What is between the semicolons.
+fn cut(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(field);
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        let end = memchr::memchr(b';', bytes);
+        rest = end.map(|end| &bytes[end + 1..]);
+        Some(&bytes[..end.unwrap_or(bytes.len())])
+    })
 }
 
 /// Without the spaces and tabs at both ends, and nothing else: `u8::trim_ascii` takes form feeds too.
@@ -126,8 +149,11 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 
 /// Whether some parser could take this piece of a `Cookie` field for a cookie whose name starts with `prefix`.
 fn folds_into(piece: &[u8], prefix: &[u8]) -> bool {
+    if piece.starts_with(prefix) {
+        return true;
+    }
     let decoded;
-    let name = if piece.contains(&b'%') {
+    let name = if memchr::memchr(b'%', piece).is_some() {
         decoded = decode_to_the_end(piece);
         &decoded
     } else {

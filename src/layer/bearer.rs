@@ -1,14 +1,14 @@
 //! Access tokens in the `Authorization` header: verified once, then remembered.
 
-use std::{
-    hash::{BuildHasher, DefaultHasher, Hasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::Timestamp;
 
-use super::guest::{Guest, Profile};
+use super::{
+    guest::{Guest, Profile},
+    remembered::Remembered,
+};
 use crate::{
     decision::Grant,
     domain::{AppId, TenantId, user::UserType},
@@ -18,9 +18,6 @@ use crate::{
         token::{PersonClaims, Resource, verify_access},
     },
 };
-
-/// How many tokens are remembered.
-const CAPACITY: usize = 4_096;
 
 /// What the `Authorization` header of a request holds for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,46 +48,11 @@ pub(super) fn presented(headers: &HeaderMap) -> Presented<'_> {
     }
 }
 
-/// Verifies access tokens for one app, and remembers those that were verified.
-///
-/// The key is the whole token, so nobody gets in on half of somebody else's (checklist H-15). What is remembered is only that
-/// the token was genuine: whether it has expired, was revoked or is behind on terms is decided anew on every request. A
-/// change of the issuer's keys makes it forget.
+/// Verifies access tokens for one app, once each. A change of the issuer's keys makes it verify again.
 #[derive(Clone, Debug)]
 pub(super) struct Bearer {
     app: AppId,
-    remembered: Arc<papaya::HashMap<Box<str>, Remembered, ByItsEnd>>,
-}
-
-#[derive(Debug)]
-struct Remembered {
-    guest: Guest,
-    keys: Arc<PublicKeys>,
-}
-
-/// Hashes tokens by their last bytes: the signature, which tells genuine tokens apart as well as all of it. Equality is still
-/// that of whole tokens.
-#[derive(Clone, Debug, Default)]
-struct ByItsEnd(RandomState);
-
-struct EndHasher(DefaultHasher);
-
-impl BuildHasher for ByItsEnd {
-    type Hasher = EndHasher;
-
-    fn build_hasher(&self) -> EndHasher {
-        EndHasher(self.0.build_hasher())
-    }
-}
-
-impl Hasher for EndHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(&bytes[bytes.len().saturating_sub(48)..]);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
+    remembered: Arc<Remembered<Arc<PublicKeys>>>,
 }
 
 impl Bearer {
@@ -103,22 +65,12 @@ impl Bearer {
     /// # Errors
     /// What is wrong with the token.
     pub(super) fn guest(&self, token: &str, keys: &Arc<PublicKeys>, now: Timestamp) -> Result<Guest, TokenError> {
-        let remembered = self.remembered.pin();
-        if let Some(known) = remembered.get(token)
-            && Arc::ptr_eq(&known.keys, keys)
-        {
-            return Ok(known.guest.clone());
+        if let Some(guest) = self.remembered.find(token.as_bytes(), |known| Arc::ptr_eq(known, keys)) {
+            return Ok(guest);
         }
         let claims = verify_access(keys, token, Resource::App(self.app), now, MAX_LEEWAY)?;
         let guest = of_access(claims.claims(), self.app).ok_or(TokenError::Malformed)?;
-        if remembered.len() >= CAPACITY {
-            remembered.retain(|_, known| known.guest.as_ref().expires > now && Arc::ptr_eq(&known.keys, keys));
-        }
-        if remembered.len() >= CAPACITY {
-            // All of them are good. To be verified once more costs microseconds; to grow without end costs the process.
-            remembered.clear();
-        }
-        remembered.insert(token.into(), Remembered { guest: guest.clone(), keys: Arc::clone(keys) });
+        self.remembered.insert(token.as_bytes(), guest.clone(), Arc::clone(keys), now);
         Ok(guest)
     }
 }

@@ -87,7 +87,7 @@ impl Guard {
     fn credential<B>(&self, request: &Request<B>, now: Timestamp) -> Result<Credential<Guest>, KeysMissing> {
         let token = match bearer::presented(request.headers()) {
             Presented::Nothing => {
-                return Ok(self.session.open(request.headers()).map_or(Credential::Absent, Credential::Held));
+                return Ok(self.session.open(request.headers(), now).map_or(Credential::Absent, Credential::Held));
             }
             Presented::Unreadable => return Ok(Credential::Invalid),
             Presented::Token(token) => token,
@@ -115,8 +115,9 @@ impl Guard {
     /// Whoever's app session the request carries, if it would pass.
     pub(super) fn signed_in(&self, parts: &Parts) -> Option<Guest> {
         let facts = RequestFacts::of(&Method::GET, &parts.headers);
-        let credential = Credential::Held(self.session.open(&parts.headers)?);
-        match decide(&facts, credential, self.provider.live(), &self.policy, self.provider.clock().now()) {
+        let now = self.provider.clock().now();
+        let credential = Credential::Held(self.session.open(&parts.headers, now)?);
+        match decide(&facts, credential, self.provider.live(), &self.policy, now) {
             Decision::Pass(guest) => Some(guest),
             _ => None,
         }

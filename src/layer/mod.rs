@@ -41,6 +41,7 @@ mod extract;
 mod guard;
 mod guest;
 pub(crate) mod provider;
+mod remembered;
 #[cfg(feature = "remote")]
 mod remote;
 mod return_to;

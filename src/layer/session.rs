@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, decoded_len_estimate, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::guest::{Guest, Profile};
+use super::{
+    guest::{Guest, Profile},
+    remembered::Remembered,
+};
 use crate::{
     clock::Entropy,
     cookies::{Found, HostCookie, Unwritable},
@@ -19,9 +22,6 @@ use crate::{
 /// The form of the sealed value. A value of another form does not open.
 const VERSION: u8 = 1;
 
-/// Most cookies fit into so many bytes when decoded; longer ones take an allocation.
-const USUAL: usize = 768;
-
 /// Seals and opens the session cookie of one app, `__Host-vb-app-<client id>`.
 #[derive(Clone, Debug)]
 pub(super) struct SessionCookie {
@@ -29,6 +29,7 @@ pub(super) struct SessionCookie {
     ring: Arc<KeyRing>,
     purpose: Vec<u8>,
     app: AppId,
+    remembered: Arc<Remembered<()>>,
 }
 
 /// What is sealed. Times in milliseconds since the epoch; the app is part of the purpose.
@@ -52,22 +53,22 @@ struct Sealed<'a> {
 impl SessionCookie {
     pub(super) fn new(app: AppId, ring: Arc<KeyRing>) -> Result<Self, Unwritable> {
         let cookie = HostCookie::new(format!("__Host-vb-app-{app}"))?;
-        Ok(Self { cookie, ring, purpose: [b"app-session", &app.as_bytes()[..]].concat(), app })
+        Ok(Self { cookie, ring, purpose: [b"app-session", &app.as_bytes()[..]].concat(), app, remembered: Arc::default() })
     }
 
-    /// The guest whose session the request carries.
-    pub(super) fn open(&self, headers: &HeaderMap) -> Option<Guest> {
+    /// The guest whose session the request carries. A cookie is opened once, and then remembered.
+    pub(super) fn open(&self, headers: &HeaderMap, now: Timestamp) -> Option<Guest> {
         let text = self.cookie.find(headers).one()?;
-        let length = decoded_len_estimate(text.len());
-        let (mut usual, mut long) = ([0; USUAL], Vec::new());
-        let buffer = if length <= USUAL {
-            &mut usual[..]
-        } else {
-            long.resize(length, 0);
-            &mut long[..]
-        };
-        let length = BASE64_URL_SAFE_NO_PAD.decode_slice(text, buffer).ok()?;
-        let plain = self.ring.open_in_place(&self.purpose, &mut buffer[..length])?;
+        self.remembered.find(text, |()| true).or_else(|| {
+            let guest = self.unseal(text)?;
+            self.remembered.insert(text, guest.clone(), (), now);
+            Some(guest)
+        })
+    }
+
+    fn unseal(&self, text: &[u8]) -> Option<Guest> {
+        let mut sealed = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        let plain = self.ring.open_in_place(&self.purpose, &mut sealed)?;
         let (sealed, rest): (Sealed<'_>, _) = postcard::take_from_bytes(plain).ok()?;
         if sealed.version == VERSION && rest.is_empty() { self.guest(&sealed) } else { None }
     }
@@ -169,7 +170,7 @@ mod tests {
             let set = cookie(APP, b"k").begin(&guest(name), at(200), &SeededEntropy::new(1)).unwrap();
             let set = set.to_str().unwrap();
             assert!(set.contains("; Max-Age=800; Path=/; Secure; HttpOnly; SameSite=Lax"), "{set}");
-            let opened = cookie(APP, b"k").open(&headers(set.split(';').next().unwrap())).unwrap();
+            let opened = cookie(APP, b"k").open(&headers(set.split(';').next().unwrap()), at(200)).unwrap();
             assert_eq!(opened, guest(name));
             assert_eq!((opened.subject(), opened.email()), ("sub", Some("ann@fabrikam.example")));
             assert_eq!(opened.name(), Some(name).filter(|name| !name.is_empty()));
@@ -183,19 +184,22 @@ mod tests {
         let set = cookie(APP, b"k").begin(&guest("Ann"), at(200), &SeededEntropy::new(1)).unwrap();
         let pair = set.to_str().unwrap().split(';').next().unwrap();
         let (name, value) = pair.split_once('=').unwrap();
-        assert!(cookie(APP, b"other").open(&headers(pair)).is_none());
+        let ours = cookie(APP, b"k");
+        assert!(ours.open(&headers(pair), at(200)).is_some(), "and remembered");
+        let opens = |cookie: &SessionCookie, pair: &str| cookie.open(&headers(pair), at(200)).is_some();
+        assert!(!opens(&cookie(APP, b"other"), pair));
         let other = AppId(Uuid::from_u128(9));
-        assert!(cookie(other, b"k").open(&headers(&format!("__Host-vb-app-{other}={value}"))).is_none());
-        assert!(cookie(APP, b"k").open(&headers(&format!("{pair}; {pair}"))).is_none());
-        assert!(cookie(APP, b"k").is_repeated(&headers(&format!("{pair}; {name}="))));
+        assert!(!opens(&cookie(other, b"k"), &format!("__Host-vb-app-{other}={value}")));
+        assert!(!opens(&ours, &format!("{pair}; {pair}")));
+        assert!(ours.is_repeated(&headers(&format!("{pair}; {name}="))));
         for index in 0..value.len() {
             let mut forged = value.to_owned().into_bytes();
             forged[index] = if forged[index] == b'A' { b'B' } else { b'A' };
             let forged = format!("{name}={}", String::from_utf8(forged).unwrap());
-            assert!(cookie(APP, b"k").open(&headers(&forged)).is_none(), "{index}");
+            assert!(!opens(&ours, &forged) && !opens(&cookie(APP, b"k"), &forged), "{index}");
         }
         for value in ["", "A", "%", &"A".repeat(3_000), &value[1..], &format!("{value}="), &format!("\"{value}\"")] {
-            assert!(cookie(APP, b"k").open(&headers(&format!("{name}={value}"))).is_none(), "{value}");
+            assert!(!opens(&ours, &format!("{name}={value}")), "{value}");
         }
     }
 }

@@ -1,8 +1,4 @@
-//! What the layer costs an authenticated request, in process, beside the bare service: time (criterion), and allocations
-//! (printed once, exact).
-//!
-//! The layer is the remote form, as an app runs it: a provider on loopback signs real tokens and sends the live feed, and
-//! the session comes from a sign-in through it. Requests are built and answers dropped outside the measurement.
+//! A provider on loopback, the layer in touch with it, and requests of a guest who signed in.
 
 use std::{
     collections::HashMap,
@@ -22,7 +18,6 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::{FutureExt, stream};
 use http::{Request, Response, header};
 use jiff::SignedDuration;
@@ -43,12 +38,9 @@ use vestibule::{
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 const APP: AppId = AppId(Uuid::from_u128(2));
 
-/// Requests made ready at a time: few enough to stay in the processor's caches, as a server's one at a time do.
-const BATCH: BatchSize = BatchSize::NumIterations(64);
-
 /// The app: as little as a service can do, but for looking at its guest.
 #[derive(Clone)]
-struct App;
+pub(crate) struct App;
 
 impl Service<Request<()>> for App {
     type Response = Response<String>;
@@ -187,58 +179,60 @@ fn request(name: header::HeaderName, value: &str) -> Request<()> {
         .expect("a request")
 }
 
-fn call<S: Service<Request<()>, Response = Response<String>, Error = Infallible>>(
+pub(crate) fn call<S: Service<Request<()>, Response = Response<String>, Error = Infallible>>(
     service: &mut S,
     request: Request<()>,
 ) -> Response<String> {
     service.call(request).now_or_never().expect("answered at once").unwrap_or_else(|never| match never {})
 }
 
-fn bench(criterion: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
-    let (provider, mut behind, session) = runtime.block_on(async {
-        let (provider, service) = door().await;
-        let session = sign_in(&service).await;
-        (provider, service, session)
-    });
-    let bearer = format!("Bearer {}", provider.token("at+jwt", &format!("api://{APP}"), None));
-    runtime.block_on(async {
-        while behind.clone().oneshot(request(header::AUTHORIZATION, &bearer)).await.expect("an answer").status() != 200 {}
-    });
-    let beside = format!("theme=dark; {session}; lang=en");
-    // In a server, extensions hold something already (the peer's address): the first entry costs two allocations.
-    let extended = |mut request: Request<()>| {
-        request.extensions_mut().insert(SocketAddr::from(([127, 0, 0, 1], 1)));
-        request
-    };
-    let cases: [(&str, &dyn Fn() -> Request<()>); 4] = [
-        ("session cookie", &|| request(header::COOKIE, &session)),
-        ("session cookie, extensions in use", &|| extended(request(header::COOKIE, &session))),
-        ("session cookie beside others, extensions in use", &|| extended(request(header::COOKIE, &beside))),
-        ("bearer token, remembered, extensions in use", &|| extended(request(header::AUTHORIZATION, &bearer))),
-    ];
-    let mut group = criterion.benchmark_group("layer");
-    for (name, build) in cases {
-        let allocations = |service: &mut dyn FnMut(Request<()>) -> Response<String>| {
-            let request = build();
-            let mut answer = None;
-            let counted = allocation_counter::measure(|| answer = Some(service(request)));
-            let answer = answer.expect("an answer");
-            assert_eq!(answer.status(), 200, "{name}: {}", answer.body());
-            counted.count_total
-        };
-        let bare = allocations(&mut |request| call(&mut App, request));
-        let with = allocations(&mut |request| call(&mut behind, request));
-        eprintln!("{name}: {} allocations more than the bare service ({bare})", with - bare);
-        group.bench_function(format!("bare service ({name})"), |bencher| {
-            bencher.iter_batched(build, |request| call(&mut App, request), BATCH);
-        });
-        group.bench_function(format!("behind the layer ({name})"), |bencher| {
-            bencher.iter_batched(build, |request| call(&mut behind, request), BATCH);
-        });
-    }
-    group.finish();
+/// The layer behind which the app is, and what a guest sends.
+pub(crate) struct World {
+    /// The service behind the layer.
+    pub(crate) behind: GuestService<App>,
+    session: String,
+    bearer: String,
+    /// Keeps the layer in touch.
+    _runtime: Runtime,
 }
 
-criterion_group!(benches, bench);
-criterion_main!(benches);
+/// The kinds of requests that are measured.
+pub(crate) const CASES: [&str; 4] = [
+    "session cookie",
+    "session cookie, extensions in use",
+    "session cookie beside others, extensions in use",
+    "bearer token, extensions in use",
+];
+
+impl World {
+    /// Starts the provider and signs in. The credentials have been used once.
+    pub(crate) fn start() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let (behind, session, bearer) = runtime.block_on(async {
+            let (provider, service) = door().await;
+            let session = sign_in(&service).await;
+            let bearer = format!("Bearer {}", provider.token("at+jwt", &format!("api://{APP}"), None));
+            for (name, value) in [(header::COOKIE, &session), (header::AUTHORIZATION, &bearer)] {
+                while service.clone().oneshot(request(name.clone(), value)).await.expect("an answer").status() != 200 {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+            (service, session, bearer)
+        });
+        Self { behind, session, bearer, _runtime: runtime }
+    }
+
+    /// A request of the kind at this place in [`CASES`].
+    pub(crate) fn request(&self, case: usize) -> Request<()> {
+        let mut request = match case {
+            0 | 1 => request(header::COOKIE, &self.session),
+            2 => request(header::COOKIE, &format!("theme=dark; {}; lang=en", self.session)),
+            _ => request(header::AUTHORIZATION, &self.bearer),
+        };
+        if case > 0 {
+            // In a server, extensions hold something already (the peer's address): the first entry costs two allocations.
+            request.extensions_mut().insert(SocketAddr::from(([127, 0, 0, 1], 1)));
+        }
+        request
+    }
+}
