@@ -89,7 +89,7 @@ review-contact = Fragen zu Ihren Daten:
 review-no-statement = { $tenant } hat keine Datenschutzerklärung angegeben.
 review-no-privacy = { $tenant } hat weder eine Datenschutzerklärung noch eine Kontaktadresse für Sie angegeben.
 review-trust = Stimmen Sie nur zu, wenn Sie { $tenant } vertrauen und diese Anfrage erwartet haben.
-review-later = Bis dahin wird nichts geteilt, und Sie können später wieder austreten.
+review-later = Nichts wird weitergegeben, bevor Sie zustimmen.
 
 # Nutzungsbedingungen
 terms-heading = Nutzungsbedingungen

@@ -89,7 +89,7 @@ review-contact = Questions about your data:
 review-no-statement = { $tenant } has not provided a privacy statement.
 review-no-privacy = { $tenant } has provided neither a privacy statement nor a contact for you to look at.
 review-trust = Accept only if you trust { $tenant } and expected to be asked.
-review-later = Nothing is shared until you accept, and you can leave again later.
+review-later = Nothing is shared until you accept.
 
 # Terms of use
 terms-heading = Terms of use

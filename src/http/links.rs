@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Domain,
+        Domain, EmailAddress,
         journey::{Step, next},
         link::{Destination, Sources},
     },
@@ -96,7 +96,9 @@ pub(super) async fn context(visit: &Visit, authority: Option<&str>) -> Result<Ar
 pub(super) fn refuse_link(visit: &Visit, code: Code) -> Response {
     let query: Vec<(String, String)> = query(visit).collect();
     let typed = query.iter().find(|(name, _)| name == "organisation").map(|(_, value)| value.trim().to_owned());
-    let missing = code == Code::TenantMissing;
+    // What was typed into the field, or stands in the query, can be corrected there.
+    let missing =
+        code == Code::TenantMissing || (code == Code::TenantUnknown && query.iter().any(|(name, _)| names_tenant(name)));
     let error = match typed.as_deref().filter(|_| missing).map(|typed| (typed, typed.parse::<Domain>())) {
         Some((_, Ok(domain))) => return see_other(&tenant_specific(visit.path(), &query, &domain)),
         Some((typed, Err(_))) => match typed.parse::<crate::domain::TenantId>() {
@@ -107,7 +109,7 @@ pub(super) fn refuse_link(visit: &Visit, code: Code) -> Response {
     };
     let mut refusal = Refusal::new(visit.chrome(None, None), code);
     if missing {
-        let kept = query.into_iter().filter(|(name, _)| name != "organisation");
+        let kept = query.into_iter().filter(|(name, _)| name != "organisation" && !names_tenant(name));
         refusal.organisation_form = Some(OrganisationForm {
             action: visit.path().into(),
             value: typed.unwrap_or_default(),
@@ -116,6 +118,10 @@ pub(super) fn refuse_link(visit: &Visit, code: Code) -> Response {
         });
     }
     visit.refuse_with(refusal)
+}
+
+fn names_tenant(parameter: &str) -> bool {
+    parameter.eq_ignore_ascii_case("tenantid")
 }
 
 fn query(visit: &Visit) -> impl Iterator<Item = (String, String)> {
@@ -132,7 +138,7 @@ fn tenant_specific(path: &str, query: &[(String, String)], organisation: &impl s
         segments[0] = organisation.to_string();
     }
     let mut kept = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in query.iter().filter(|(name, _)| name != "organisation") {
+    for (name, value) in query.iter().filter(|(name, _)| name != "organisation" && !names_tenant(name)) {
         kept.append_pair(name, value);
     }
     if !in_path {
@@ -219,22 +225,21 @@ pub(super) async fn end_session(visit: &Visit, view: &TenantView, session: Optio
 pub(super) fn start(visit: Visit, view: Arc<TenantView>, request: AuthorizeRequest, session: Option<Session>) -> Open {
     let destination = Destination::App(request.app);
     let mut journey = Journey::start(view.tenant.id, destination, Some(request), &visit.vestibule.foundation);
-    let hint = journey.request.as_ref().and_then(|request| request.login_hint.as_deref());
-    // A hint for one of the tenant's own members goes straight to the password page, where it can still be corrected.
-    let member = hint
-        .and_then(|hint| hint.parse().ok())
-        .filter(|address: &crate::domain::EmailAddress| session.is_none() && view.tenant.domain(&address.domain()).is_some());
-    if let Some(address) = member {
+    let Some(request) = &journey.request else { return Open::begin(visit, view, journey, session) };
+    let hint = request.login_hint.as_deref().and_then(|hint| hint.parse().ok());
+    let member = hint.filter(|address: &EmailAddress| view.tenant.domain(&address.domain()).is_some());
+    let signed_in_as = |address: &EmailAddress| {
+        session.as_ref().is_some_and(|session| session.email.as_ref().is_some_and(|email| email.address() == address))
+    };
+    let other_user = request.hinted_user.is_some_and(|hinted| session.as_ref().is_some_and(|session| session.user != hinted));
+    // Another of the tenant's own people is meant than the one whose session this browser has: who is it?
+    let other_member = session.is_some() && member.as_ref().is_some_and(|member| !signed_in_as(member));
+    let fresh = request.prompts.contains(Prompts::LOGIN) || request.max_age == Some(0);
+    journey.switching = other_user || other_member || request.prompts.contains(Prompts::SELECT_ACCOUNT);
+    // A hint for one of the tenant's own people goes straight to the password page, where it can still be corrected.
+    if let Some(address) = member.filter(|_| session.is_none() || fresh || other_member) {
         journey.identify(address);
     }
-    let other = journey
-        .request
-        .as_ref()
-        .and_then(|request| request.hinted_user)
-        .is_some_and(|hinted| session.as_ref().is_some_and(|session| session.user != hinted));
-    let choose = journey.request.as_ref().is_some_and(|request| request.prompts.contains(Prompts::SELECT_ACCOUNT));
-    // The client wants to hear about somebody else than the one who is signed in, or lets the person say who they are.
-    journey.switching = other || choose;
     Open::begin(visit, view, journey, session)
 }
 

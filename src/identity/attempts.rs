@@ -88,6 +88,8 @@ impl Attempts {
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
         self.locked_until = None;
+        // A code that was used is not held against its owner, who may well need the next one at once.
+        self.sent.pop();
     }
 
     /// Counts a code that is to be sent now; `false`, and nothing counted, when there were too many.

@@ -138,9 +138,10 @@ impl Shown {
             let _ = writeln!(text, "  {:<32} {}", person.email, person.why);
         }
         let data = &self.data_dir;
+        let program = std::env::current_exe().map_or_else(|_| "vestibule".to_owned(), |path| path.display().to_string());
         let _ = write!(
             text,
-            "\nChange the terms in {data}/guest-terms.en.md, then publish them:\n  vestibule apply {data}/tenants.toml --data {data}\n\nCtrl-C stops the demo.\n"
+            "\nChange the terms in {data}/guest-terms.en.md, then publish them:\n  {program} apply {data}/tenants.toml --data {data}\n\nCtrl-C stops the demo.\n"
         );
         text
     }

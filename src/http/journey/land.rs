@@ -96,10 +96,8 @@ pub(super) fn refuse_client(mut open: Open, code: Code) -> Response {
 pub(super) fn declined(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     open.close();
     let mut chrome = open.chrome(Some(loaded));
-    // The journey is over: there is nothing left to switch in it.
-    if let Some(account) = &mut chrome.account {
-        account.switch = None;
-    }
+    // Nobody is signed in by a journey that ends like this, and there is nothing left to switch in it.
+    chrome.account = None;
     let answer = open.journey.request.as_ref().map(|request| (request, request.refuse(code).response(open.view.keys.issuer())));
     let back_to_app = match answer {
         Some((_, AuthorizationResponse::Redirect { location })) => open.app_name().map(|name| (name, location.into())),
