@@ -20,7 +20,8 @@ fn bench(criterion: &mut Criterion) {
         group.bench_function(format!("bare service ({name})"), |bencher| {
             bencher.iter_batched(|| world.request(case), |request| call(&mut App, request), BATCH);
         });
-        assert_eq!(call(&mut world.behind, world.request(case)).status(), 200, "{name}");
+        let request = world.request(case);
+        assert_eq!(call(&mut world.behind, request).status(), 200, "{name}");
         group.bench_function(format!("behind the layer ({name})"), |bencher| {
             bencher.iter_batched(|| world.request(case), |request| call(&mut behind, request), BATCH);
         });
