@@ -1,6 +1,7 @@
 //! What the stores cost: commits alone and under concurrency beside the engine's own bare commit, and reads.
 //!
 //! Figures of the embedded store are those of the disk under the build folder: compare the rows of one run with each other.
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::{
     hint::black_box,
