@@ -97,7 +97,6 @@ pub(super) fn refuse_link(visit: &Visit, code: Code) -> Response {
     let query: Vec<(String, String)> = query(visit).collect();
     let typed = query.iter().find(|(name, _)| name == "organisation").map(|(_, value)| value.trim().to_owned());
     let missing = code == Code::TenantMissing;
-    code == Code::TenantMissing || (code == Code::TenantUnknown && query.iter().any(|(name, _)| names_tenant(name)));
     let error = match typed.as_deref().filter(|_| missing).map(|typed| (typed, typed.parse::<Domain>())) {
         Some((_, Ok(domain))) => return see_other(&tenant_specific(visit.path(), &query, &domain)),
         Some((typed, Err(_))) => match typed.parse::<crate::domain::TenantId>() {
