@@ -21,6 +21,7 @@ use crate::{
     mail::{SmtpLimits, SmtpTransport},
     outbound::{HostPort, OutboundPolicy},
     secret::Secret,
+    store::Location,
 };
 use source::Shown;
 
@@ -32,6 +33,8 @@ struct Raw {
     data: PathBuf,
     #[serde(default)]
     key_ring: Option<PathBuf>,
+    #[serde(default)]
+    store: Option<Spanned<RawStore>>,
     listen: Spanned<Vec<RawListen>>,
     mail: Spanned<RawMail>,
     #[serde(default)]
@@ -39,6 +42,12 @@ struct Raw {
     #[serde(default)]
     log: Log,
     drain_seconds: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStore {
+    url: Spanned<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -118,10 +127,12 @@ pub enum MailTransport {
 pub struct Config {
     /// The origin under which browsers reach the server, without a path.
     pub public_url: WebUrl,
-    /// The folder of the store, the key ring and the administration socket.
+    /// The folder of the embedded store, the key ring and the administration socket.
     pub data: PathBuf,
     /// Where the key ring is; `key-ring` in the data folder when not said.
     pub key_ring: PathBuf,
+    /// Where the store is; the file `vestibule.redb` in the data folder when not said.
+    pub store: Location,
     /// Where it listens.
     pub listen: Vec<Listen>,
     /// The name that mails come from.
@@ -138,6 +149,15 @@ pub struct Config {
     pub drain: Duration,
 }
 
+/// What comes from the environment and takes the place of what the file says, so that secrets need not stand in a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Environment<'a> {
+    /// How mail leaves: `mail.smtp`.
+    pub smtp: Option<&'a Secret>,
+    /// Where the store is: `store.url`.
+    pub store: Option<&'a Secret>,
+}
+
 /// What is wrong with a configuration: all of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -151,16 +171,15 @@ const DRAIN_MAX: u64 = 600;
 const SAMPLE_SECRET: &str = "replace-me";
 
 impl Config {
-    /// Reads and resolves a configuration file. Relative paths are relative to it. `smtp`, from the environment, takes
-    /// the place of what the file says about how mail leaves.
+    /// Reads and resolves a configuration file. Relative paths are relative to it.
     ///
     /// # Errors
     /// Every problem that was found.
-    pub fn load_with(path: &Path, smtp: Option<&Secret>) -> Result<Self, ConfigError> {
+    pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<Self, ConfigError> {
         let at = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError(vec![at(&error)]))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::parse_with(&text, folder, smtp)
+        Self::parse_with(&text, folder, environment)
             .map_err(|ConfigError(problems)| ConfigError(problems.iter().map(|problem| at(problem)).collect()))
     }
 
@@ -169,7 +188,7 @@ impl Config {
     /// # Errors
     /// Every problem that was found.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::load_with(path, None)
+        Self::load_with(path, Environment::default())
     }
 
     /// Resolves the text of a configuration file, with relative paths below `folder`.
@@ -177,10 +196,10 @@ impl Config {
     /// # Errors
     /// Every problem that was found.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
-        Self::parse_with(text, folder, None)
+        Self::parse_with(text, folder, Environment::default())
     }
 
-    fn parse_with(text: &str, folder: &Path, smtp: Option<&Secret>) -> Result<Self, ConfigError> {
+    fn parse_with(text: &str, folder: &Path, environment: Environment<'_>) -> Result<Self, ConfigError> {
         let raw: Raw = source::read(text).map_err(|problem| ConfigError(vec![problem]))?;
         let mut found = Problems { text, found: Vec::new() };
         let public_url = found.parsed("public_url", &raw.public_url, public_url);
@@ -188,17 +207,19 @@ impl Config {
         let mail_from = found.parsed("mail.from", &raw.mail.get_ref().from, EmailAddress::from_str);
         found.name("mail.from_name", &raw.mail.get_ref().from_name);
         let mail_from_name = raw.mail.get_ref().from_name.get_ref().clone();
-        let mail = found.mail(&raw.mail, folder, smtp);
+        let mail = found.mail(&raw.mail, folder, environment.smtp);
+        let data = folder.join(raw.data);
+        let store = found.store(raw.store.as_ref(), folder, environment.store);
         let outbound = found.outbound(&raw.outbound, folder);
         let drain = raw.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |seconds| *seconds.get_ref());
         if let Some(seconds) = raw.drain_seconds.filter(|_| drain > DRAIN_MAX) {
             found.at(seconds.span(), "drain_seconds", &format!("requests in flight get at most {DRAIN_MAX} seconds"));
         }
-        let data = folder.join(raw.data);
         match (public_url, mail_from, mail) {
             (Some(public_url), Some(mail_from), Some(mail)) if found.found.is_empty() => Ok(Self {
                 public_url,
                 key_ring: raw.key_ring.map_or_else(|| data.join("key-ring"), |ring| folder.join(ring)),
+                store: store.unwrap_or_else(|| Location::Embedded(data.join("vestibule.redb"))),
                 data,
                 listen,
                 mail_from_name,
@@ -284,6 +305,26 @@ impl Problems<'_> {
             }
             (None, None) => {
                 self.at(raw.span(), "mail", "say either folder or smtp");
+                None
+            }
+        }
+    }
+
+    /// Nothing when the file says nothing, or something wrong.
+    fn store(&mut self, raw: Option<&Spanned<RawStore>>, folder: &Path, environment: Option<&Secret>) -> Option<Location> {
+        let (url, span) = match (environment, raw) {
+            (Some(url), _) => (url, 0..0),
+            (None, Some(raw)) => (raw.get_ref().url.get_ref(), raw.get_ref().url.span()),
+            (None, None) => return None,
+        };
+        if url.expose().contains(SAMPLE_SECRET) {
+            self.at(span, "store.url", "this is the sample's password; put the real one there");
+            return None;
+        }
+        match url.expose().parse::<Location>() {
+            Ok(location) => Some(location.below(folder)),
+            Err(problem) => {
+                self.at(span, "store.url", &problem);
                 None
             }
         }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -18,24 +19,23 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
     store::{
-        Batch, Partition,
-        embedded::EmbeddedStore,
+        Batch, Opened, Partition,
         records::{self, Store},
     },
 };
 
-/// Opens the data folder: the store and the key ring that belongs to it. Both are made at the first start.
+/// Opens the store and the key ring that belongs to it. Both are made at the first start. Beside them comes a future that
+/// resolves, with the reason, when this process cannot go on with the store and should be started again.
 ///
 /// # Errors
 /// When another process has the store, when the ring cannot be read, or when it is not the one that seals this store: a
 /// new ring is never made beside an old store (checklist F-14).
-pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<(Foundation, Arc<EmbeddedStore>)> {
+pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<(Foundation, BoxFuture<'static, String>)> {
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
-    let file = config.data.join("vestibule.redb");
-    let backend = Arc::new(EmbeddedStore::open(&file, Arc::clone(&clock)).with_context(|| file.display().to_string())?);
-    let store = Store::new(backend.clone());
+    let Opened { store, failed } = config.store.open(Arc::clone(&clock))?;
+    let store = Store::new(store);
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
     let ring = match key_ring {
         Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,
@@ -44,7 +44,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     match sealed_by {
         // A store is sealed by one ring for ever (rotation adds keys to it): another would silently lose every secret.
         Some(known) if known != ring.fingerprint() => {
-            bail!("{}: this key ring is not the one that seals this store", file.display())
+            bail!("{}: this key ring is not the one that seals this store", config.store)
         }
         Some(_) => {}
         None => {
@@ -53,7 +53,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
         }
     }
     let public_url = config.public_url.clone();
-    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, backend))
+    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, failed))
 }
 
 fn make_folder(folder: &Path) -> anyhow::Result<()> {

@@ -66,7 +66,10 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
     let mut watch = foundation.store.watch();
     let counter = Arc::clone(&commits);
     tokio::spawn(async move {
-        while watch.next().await.is_some() {
+        while let Some(change) = watch.next().await {
+            if !matches!(change, vestibule::store::Change::Keys(_)) {
+                continue;
+            }
             counter.fetch_add(1, Ordering::Relaxed);
         }
     });

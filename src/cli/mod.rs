@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{Config, files::Findings},
+    config::{Config, Environment, files::Findings},
     secret::Secret,
     server,
 };
@@ -88,7 +88,7 @@ impl Target {
     /// Performs an operation: the running server does it, where there is one, else this process.
     async fn perform<O: Operation>(&self, operation: O) -> anyhow::Result<O::Answer> {
         let file = self.data.as_ref().map_or_else(|| self.config.clone(), |data| data.join("vestibule.toml"));
-        let config = Config::load_with(&file, self.secrets.smtp_url.as_ref())?;
+        let config = Config::load_with(&file, self.secrets.environment())?;
         match Client::connect(&config.data).await? {
             Some(client) => client.ask(&operation).await,
             None => {
@@ -108,6 +108,15 @@ struct Secrets {
     /// The mail server's URL, instead of the one in the configuration.
     #[arg(long, env = "VESTIBULE_SMTP_URL", hide_env_values = true, value_parser = secret, hide = true)]
     smtp_url: Option<Secret>,
+    /// Where the store is, instead of what the configuration says.
+    #[arg(long, env = "VESTIBULE_STORE_URL", hide_env_values = true, value_parser = secret, hide = true)]
+    store_url: Option<Secret>,
+}
+
+impl Secrets {
+    fn environment(&self) -> Environment<'_> {
+        Environment { smtp: self.smtp_url.as_ref(), store: self.store_url.as_ref() }
+    }
 }
 
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {

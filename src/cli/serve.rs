@@ -21,16 +21,15 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load_with(&self.config, self.secrets.smtp_url.as_ref())?;
+        let config = Config::load_with(&self.config, self.secrets.environment())?;
         start_log(config.log);
-        let (foundation, backend) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
+        let (foundation, failed) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
         let vestibule = server::build(&config, foundation)?;
         let server = Server::bind(&config, Arc::clone(&vestibule)).await?;
         let admin = admin::listen(&config.data, &vestibule)?;
         for (address, tls) in server.addresses()? {
             tracing::info!(%address, tls, "listening as {}", config.public_url);
         }
-        let failed = backend.failed();
         let stop = async {
             tokio::select! {
                 () = asked_to_stop() => {}

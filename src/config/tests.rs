@@ -95,12 +95,15 @@ fn mail_leaves_in_one_way_and_the_environment_has_the_last_word() {
     }
     let url = Secret::new("smtps://user:hunter2@mail.contoso.example");
     for text in [GOOD, &both, &none] {
-        let config = Config::parse_with(text, Path::new("/"), Some(&url)).unwrap();
+        let config =
+            Config::parse_with(text, Path::new("/"), Environment { smtp: Some(&url), ..Environment::default() }).unwrap();
         assert!(matches!(&config.mail, MailTransport::Smtp { url, ca: None } if url.expose().contains("hunter2")));
     }
-    let config = Config::parse_with(&ca, Path::new("/"), Some(&url)).unwrap();
+    let config = Config::parse_with(&ca, Path::new("/"), Environment { smtp: Some(&url), ..Environment::default() }).unwrap();
     assert!(matches!(config.mail, MailTransport::Smtp { ca: Some(_), .. }), "a private authority stays");
-    let ConfigError(found) = Config::parse_with(GOOD, Path::new("/"), Some(&Secret::new("hunter2"))).unwrap_err();
+    let ConfigError(found) =
+        Config::parse_with(GOOD, Path::new("/"), Environment { smtp: Some(&Secret::new("hunter2")), ..Environment::default() })
+            .unwrap_err();
     assert!(found[0].contains("mail.smtp") && !found[0].contains("hunter2"), "{found:?}");
 }
 

@@ -90,6 +90,7 @@ impl Directory {
     /// Forgets what a change concerns.
     pub fn forget(&self, change: &Change) {
         match change {
+            Change::Current(_) => {}
             Change::Lost => {
                 self.dropped.fetch_add(1, Ordering::SeqCst);
                 self.views.pin().clear();

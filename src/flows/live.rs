@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// How often the doors of this process are told that it is alive.
-const PULSE: Duration = Duration::from_millis(500);
+/// How long to wait before a store that cannot be read is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often what has expired is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -45,15 +45,15 @@ async fn events_of(vestibule: &Vestibule, tenant: TenantId) -> Result<Vec<LiveEv
 
 /// Follows the store's changes until it is gone. To be dropped when the last request has ended.
 pub async fn follow(vestibule: &Vestibule, mut watch: Watch) {
-    let mut pulse = tokio::time::interval(PULSE);
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
             change = watch.next() => match change {
+                Some(Change::Current(at)) => vestibule.live.heard(at),
                 Some(change) => {
                     vestibule.directory.forget(&change);
                     if let Err(error) = tell(vestibule, &change).await {
-                        // Not knowing is worse than saying no: without a pulse the doors close, until this goes well again.
+                        // Not knowing is worse than saying no: without news the doors close, until this goes well again.
                         tracing::error!(%error, "a change could not be read; doors close until it can");
                         recover(vestibule, &mut watch).await;
                     }
@@ -63,7 +63,6 @@ pub async fn follow(vestibule: &Vestibule, mut watch: Watch) {
                     return;
                 }
             },
-            _ = pulse.tick() => vestibule.live.heard(vestibule.foundation.now()),
             _ = sweep.tick() => vestibule.live.forget_expired(vestibule.foundation.now()),
         }
     }
@@ -78,7 +77,7 @@ async fn recover(vestibule: &Vestibule, watch: &mut Watch) {
             Ok(()) => return,
             Err(error) => tracing::error!(%error, "the store still cannot be read"),
         }
-        tokio::time::sleep(PULSE).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -86,6 +85,7 @@ async fn tell(vestibule: &Vestibule, change: &Change) -> Result<(), StoreError> 
     let keys = match change {
         Change::Keys(keys) => keys,
         Change::Lost => return reload(vestibule).await,
+        Change::Current(_) => return Ok(()),
     };
     for key in keys.iter() {
         if let Partition::Tenant(tenant) = key.partition()

@@ -124,6 +124,7 @@ impl Outbox {
                 change = watch.next() => match change {
                     Some(Change::Keys(keys)) => keys.iter().filter_map(place).for_each(|place| agenda.plan(place, Timestamp::MIN)),
                     Some(Change::Lost) => scanned = false,
+                    Some(Change::Current(_)) => {}
                     None => break,
                 },
                 () = tokio::time::sleep(worker.wait(&agenda)) => {}

@@ -55,6 +55,7 @@ macro_rules! contract_tests {
             feed::what_wrote_nothing_is_not_reported,
             feed::a_subscriber_who_falls_behind_is_told,
             feed::every_subscriber_sees_every_workers_order,
+            feed::a_feed_in_touch_says_so,
             races::conditional_increments_add_up,
             races::one_of_many_takes_a_record,
             races::commits_that_do_not_meet_all_land,

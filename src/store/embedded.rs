@@ -181,7 +181,7 @@ impl Backend for EmbeddedStore {
     }
 
     fn watch(&self) -> Watch {
-        Watch::new(self.feed.subscribe())
+        Watch::in_process(self.feed.subscribe(), Arc::clone(&self.clock))
     }
 }
 

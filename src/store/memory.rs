@@ -81,7 +81,7 @@ impl Backend for MemoryStore {
     }
 
     fn watch(&self) -> Watch {
-        Watch::new(self.feed.subscribe())
+        Watch::in_process(self.feed.subscribe(), Arc::clone(&self.clock))
     }
 }
 

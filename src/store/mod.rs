@@ -8,22 +8,26 @@
 //! * A commit that was acknowledged is durable in the backend's own sense (embedded: on disk) and visible to every later read.
 //! * A batch is applied whole or not at all; its checks and its writes are one atomic step.
 //! * Expiry is judged by *our* clock when reading and when checking. What has expired is absent, whether or not it is still stored.
-//! * [`Backend::watch`] reports every change, or says [`Change::Lost`]; it never loses one in silence.
+//! * [`Backend::watch`] reports every change, or says [`Change::Lost`]; it never loses one in silence. As long as it is in
+//!   touch it says so, too ([`Change::Current`]): who hears neither knows nothing any more.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::domain::TenantId;
+use crate::{clock::Clock, domain::TenantId};
 
 #[cfg(test)]
 mod contract;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod location;
 pub mod memory;
 pub mod records;
+
+pub use location::{Location, Opened};
 
 /// What lives and commits together. A batch touches one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,6 +219,8 @@ pub enum Change {
     Keys(Arc<[Key]>),
     /// Some changes were missed: whatever was remembered must be read again.
     Lost,
+    /// Everything that was committed before this moment has been reported.
+    Current(Timestamp),
 }
 
 impl Change {
@@ -224,6 +230,9 @@ impl Change {
         (!keys.is_empty()).then_some(Self::Keys(keys))
     }
 }
+
+/// How often a feed says that it is in touch, at least.
+const PULSE: Duration = Duration::from_millis(500);
 
 /// How many changes a slow subscriber may fall behind before it is told [`Change::Lost`].
 const FEED_CAPACITY: usize = 4096;
@@ -254,25 +263,54 @@ pub trait Backend: Send + Sync + 'static {
     /// Applies a batch, whole or not at all.
     async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// The feed of all changes from now on, in commit order.
+    /// The feed of all changes from now on; those of one partition in commit order.
     fn watch(&self) -> Watch;
 }
 
 /// A subscription to changes.
-#[derive(Debug)]
-pub struct Watch(tokio::sync::broadcast::Receiver<Change>);
+pub struct Watch {
+    changes: tokio::sync::broadcast::Receiver<Change>,
+    /// Where the channel itself is all there is to be in touch with.
+    pulse: Option<(tokio::time::Interval, Arc<dyn Clock>)>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
 
 impl Watch {
-    /// A subscription fed by a broadcast channel. A receiver that falls behind is told [`Change::Lost`].
+    /// A subscription fed by a broadcast channel, into which every [`Change`] is put, [`Change::Current`] among them. A
+    /// receiver that falls behind is told [`Change::Lost`].
     #[must_use]
-    pub fn new(receiver: tokio::sync::broadcast::Receiver<Change>) -> Self {
-        Self(receiver)
+    pub fn new(changes: tokio::sync::broadcast::Receiver<Change>) -> Self {
+        Self { changes, pulse: None }
     }
 
-    /// The next change; `None` once the store is gone.
+    /// A subscription to a store that lives in this process: what is not in the channel has not happened.
+    ///
+    /// # Panics
+    /// Outside a runtime of tokio.
+    #[must_use]
+    pub fn in_process(changes: tokio::sync::broadcast::Receiver<Change>, clock: Arc<dyn Clock>) -> Self {
+        let pulse = tokio::time::interval_at(tokio::time::Instant::now() + PULSE, PULSE);
+        Self { changes, pulse: Some((pulse, clock)) }
+    }
+
+    /// The next change; `None` once the store is gone. May be dropped before it is ready and called again.
     pub async fn next(&mut self) -> Option<Change> {
         use tokio::sync::broadcast::error::RecvError;
-        match self.0.recv().await {
+        let received = match &mut self.pulse {
+            None => self.changes.recv().await,
+            Some((pulse, clock)) => tokio::select! {
+                // What waits comes first, so that a pulse tells the truth.
+                biased;
+                change = self.changes.recv() => change,
+                _ = pulse.tick() => Ok(Change::Current(clock.now())),
+            },
+        };
+        match received {
             Ok(change) => Some(change),
             Err(RecvError::Lagged(_)) => Some(Change::Lost),
             Err(RecvError::Closed) => None,

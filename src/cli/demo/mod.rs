@@ -62,7 +62,7 @@ impl Demo {
         setting.write(&data)?;
 
         let config = Config::load(&data.join("vestibule.toml"))?;
-        let (foundation, backend) = server::open(&config, None).await?;
+        let (foundation, failed) = server::open(&config, None).await?;
         let desired = Desired::load(&data.join("tenants.toml"))?;
         apply::apply(&foundation, &desired, false).await?;
         let vestibule = server::build(&config, foundation)?;
@@ -78,7 +78,7 @@ impl Demo {
         say(&if self.json { shown.json()? } else { shown.text() });
         tokio::select! {
             () = asked_to_stop() => {}
-            reason = backend.failed() => tracing::error!(reason, "the store has failed"),
+            reason = failed => tracing::error!(reason, "the store has failed"),
         }
         stop.cancel();
         let (served, app) = (serving.await?, app.await?);
