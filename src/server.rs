@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Opens the store and the key ring that belongs to it. Both are made at the first start. Beside them comes a future that
+/// Waits until the store is there, opens it and the key ring that belongs to it. Both are made at the first start. Beside them comes a future that
 /// resolves, with the reason, when this process cannot go on with the store and should be started again.
 ///
 /// # Errors
@@ -34,7 +34,8 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
-    let Opened { store, failed } = config.store.open(Arc::clone(&clock))?;
+    let Opened { store, ready, failed } = config.store.open(Arc::clone(&clock))?;
+    ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
     let store = Store::new(store);
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
     let ring = match key_ring {

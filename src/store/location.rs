@@ -10,20 +10,27 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 
 use super::SharedStore;
+#[cfg(feature = "redis")]
+use super::redis::{RedisSettings, RedisStore};
 use crate::clock::Clock;
 
-/// Where a store is: a file, as a path.
+/// Where a store is: a path, or a URL as [`RedisSettings`] describes it. `Display` leaves credentials out.
 #[derive(Clone, Debug)]
 pub enum Location {
     /// One file, for one process.
     #[cfg(feature = "embedded")]
     Embedded(PathBuf),
+    /// A Redis, for any number of nodes.
+    #[cfg(feature = "redis")]
+    Redis(Box<RedisSettings>),
 }
 
 /// A store that is open.
 pub struct Opened {
     /// The store.
     pub store: SharedStore,
+    /// Resolves when it can be used; with the reason when it is refused.
+    pub ready: BoxFuture<'static, Result<(), String>>,
     /// Resolves, with the reason, when this process cannot go on with it and should be started again.
     pub failed: BoxFuture<'static, String>,
 }
@@ -39,7 +46,13 @@ impl Location {
             Self::Embedded(path) => {
                 let store = super::embedded::EmbeddedStore::open(path, clock).with_context(|| path.display().to_string())?;
                 let failed = store.failed();
-                Ok(Opened { store: Arc::new(store), failed: Box::pin(failed) })
+                Ok(Opened { store: Arc::new(store), ready: Box::pin(async { Ok(()) }), failed: Box::pin(failed) })
+            }
+            #[cfg(feature = "redis")]
+            Self::Redis(settings) => {
+                let store = RedisStore::start((**settings).clone(), clock);
+                let ready = store.ready();
+                Ok(Opened { store: Arc::new(store), ready: Box::pin(ready), failed: Box::pin(std::future::pending()) })
             }
         }
     }
@@ -52,6 +65,8 @@ impl Location {
         match self {
             #[cfg(feature = "embedded")]
             Self::Embedded(path) => Self::Embedded(folder.join(path)),
+            #[cfg(feature = "redis")]
+            Self::Redis(settings) => Self::Redis(Box::new(settings.below(folder))),
         }
     }
 }
@@ -61,6 +76,8 @@ impl std::fmt::Display for Location {
         match self {
             #[cfg(feature = "embedded")]
             Self::Embedded(path) => path.display().fmt(f),
+            #[cfg(feature = "redis")]
+            Self::Redis(settings) => settings.fmt(f),
         }
     }
 }
@@ -69,9 +86,13 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        #[cfg(feature = "redis")]
+        if RedisSettings::recognises(text) {
+            return Ok(Self::Redis(Box::new(text.parse()?)));
+        }
         match text.split_once("://") {
             Some(("file", path)) => Ok(Self::Embedded(path.into())),
-            Some((scheme, _)) => Err(format!("{scheme}: a store is a path, or a URL of Redis")),
+            Some(_) => Err("a store is a path, or a URL of Redis".into()),
             None if text.is_empty() => Err("a store is a path, or a URL of Redis".into()),
             None => Ok(Self::Embedded(text.into())),
         }

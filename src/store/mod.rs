@@ -26,6 +26,8 @@ pub mod embedded;
 mod location;
 pub mod memory;
 pub mod records;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 pub use location::{Location, Opened};
 
@@ -263,7 +265,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Applies a batch, whole or not at all.
     async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// The feed of all changes from now on; those of one partition in commit order.
+    /// The feed of all changes from now on; those of one partition in commit order. What was committed a moment before may
+    /// be reported, too.
     fn watch(&self) -> Watch;
 }
 

@@ -1,0 +1,198 @@
+//! What is looked at before a server is trusted with records: whether it is a primary, and whether it keeps what it
+//! acknowledges. Looked at again with every connection, so that one that takes over is held to the same.
+
+use std::{collections::BTreeMap, fmt};
+
+use redis::{ErrorKind, RedisError, Value, aio::MultiplexedConnection};
+
+use super::{
+    layout::{FORMAT, GLOBAL},
+    link::Terms,
+    settings::{RedisSettings, Risk, Shape},
+};
+
+/// The oldest version that has what the scripts use.
+const OLDEST: (u32, u32) = (7, 0);
+
+/// Why a server cannot be used.
+#[derive(Clone, Debug)]
+pub(super) enum Verdict {
+    /// It cannot be reached, is loading, or is no primary: perhaps later.
+    Away(String),
+    /// It would lose what it acknowledges, or somebody has to change something. What to change is part of the reason.
+    Refused(String),
+}
+
+impl Verdict {
+    pub(super) fn away(reason: &str) -> Self {
+        Self::Away(reason.to_owned())
+    }
+
+    pub(super) fn of(error: &RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Self::Refused(error.category().to_owned()),
+            _ => Self::Away(error.code().map_or_else(|| error.to_string(), |code| format!("it says {code}"))),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Away(reason) | Self::Refused(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+/// Looks at a server.
+pub(super) async fn verify(connection: &mut MultiplexedConnection, terms: &Terms) -> Result<(), Verdict> {
+    let away = |error: RedisError| Verdict::of(&error);
+    let info: String = redis::cmd("INFO").query_async(connection).await.map_err(away)?;
+    let info = Info::read(&info);
+    info.usable()?;
+    let asked = redis::cmd("CONFIG").arg("GET").arg("appendfsync").arg("min-replicas-to-write").query_async(connection).await;
+    let config: Option<BTreeMap<String, String>> = asked.ok();
+    let risks = risks(&info, config.as_ref(), &terms.settings);
+    let problems: Vec<_> = risks.into_iter().filter(|(risk, _)| !terms.settings.accept.contains(risk)).collect();
+    if !problems.is_empty() {
+        let problems: Vec<_> = problems.iter().map(|(risk, what)| format!("{what} (or accept={})", risk.name())).collect();
+        return Err(Verdict::Refused(problems.join("; ")));
+    }
+    let owns_global = match terms.settings.shape {
+        Shape::Cluster(_) => info.owns(connection, &terms.layout.format()).await.map_err(away)?,
+        _ => true,
+    };
+    if owns_global {
+        same_format(connection, terms).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a store that lies differently, and says how this one does where there is none.
+async fn same_format(connection: &mut MultiplexedConnection, terms: &Terms) -> Result<(), Verdict> {
+    let away = |error: RedisError| Verdict::of(&error);
+    let name = terms.layout.format();
+    let set = redis::cmd("SET").arg(&name).arg(FORMAT).arg("NX").query_async::<Value>(connection).await;
+    set.map_err(away)?;
+    let found: String = redis::cmd("GET").arg(&name).query_async(connection).await.map_err(away)?;
+    if found != FORMAT {
+        let tag = terms.layout.tag(GLOBAL);
+        return Err(Verdict::Refused(format!(
+            "what is stored under {tag} has the format {found:?}, this version reads {FORMAT:?}"
+        )));
+    }
+    Ok(())
+}
+
+/// What a server says of itself.
+struct Info(BTreeMap<String, String>);
+
+impl Info {
+    fn read(text: &str) -> Self {
+        let lines = text.lines().filter_map(|line| line.trim().split_once(':'));
+        Self(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn usable(&self) -> Result<(), Verdict> {
+        let version = self.get("redis_version");
+        let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+        let found = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if found < OLDEST {
+            return Err(Verdict::Refused(format!("it is version {version}; 7.0 is the oldest that can be used")));
+        }
+        match (self.get("loading"), self.get("role")) {
+            ("1", _) => Err(Verdict::away("it is loading its data")),
+            (_, "master") => Ok(()),
+            _ => Err(Verdict::away("it is a replica")),
+        }
+    }
+
+    /// Whether a node of a Cluster holds the slot of `key`.
+    async fn owns(&self, connection: &mut MultiplexedConnection, key: &[u8]) -> redis::RedisResult<bool> {
+        let asked = redis::cmd("EXISTS").arg(key).query_async::<Value>(connection).await;
+        match asked {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_cluster_error() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The ways to lose something, each with the setting to change.
+fn risks(info: &Info, config: Option<&BTreeMap<String, String>>, settings: &RedisSettings) -> Vec<(Risk, String)> {
+    let mut risks = Vec::new();
+    let mut risk = |risk, what: String| risks.push((risk, what));
+    let policy = info.get("maxmemory_policy");
+    if policy != "noeviction" {
+        risk(Risk::Eviction, format!("maxmemory-policy is {policy}, which throws records away: set it to noeviction"));
+    }
+    let on_disk = info.get("aof_enabled") == "1";
+    if !on_disk {
+        risk(Risk::Restart, "appendonly is no, so that a restart loses records: set it to yes".into());
+    }
+    let setting = |name: &str| config.and_then(|config| config.get(name)).map(String::as_str);
+    match setting("appendfsync") {
+        Some("always") => {}
+        Some(when) if on_disk => {
+            risk(
+                Risk::PowerCut,
+                format!("appendfsync is {when}, so that a power cut loses what was acknowledged: set it to always"),
+            );
+        }
+        Some(_) => {}
+        None => risk(Risk::Unknown, "its settings cannot be read: let this user run CONFIG GET".into()),
+    }
+    let wanted = settings.acknowledgements;
+    let followed = !matches!(settings.shape, Shape::Single(_)) || info.get("connected_slaves") != "0";
+    let required = setting("min-replicas-to-write").map(|count| count.parse().unwrap_or(0u32));
+    if wanted == 0 && followed {
+        risk(Risk::Failover, "a replica may take over without what was acknowledged: ask for acknowledgements=1 or more".into());
+    } else if let Some(required) = required.filter(|required| *required < wanted) {
+        let what = format!("min-replicas-to-write is {required}, so that a primary that was cut off goes on writing");
+        risk(Risk::Failover, format!("{what}: set it to {wanted}"));
+    }
+    risks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(url: &str, info: &str, config: Option<&[(&str, &str)]>) -> Vec<Risk> {
+        let config = config.map(|pairs| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        let found = risks(&Info::read(info), config.as_ref(), &url.parse().unwrap());
+        found.into_iter().map(|(risk, _)| risk).collect()
+    }
+
+    const GOOD: &str = "maxmemory_policy:noeviction\r\naof_enabled:1\r\nconnected_slaves:0\r\n";
+    const ALWAYS: (&str, &str) = ("appendfsync", "always");
+
+    #[test]
+    fn f_11_what_would_lose_records_is_a_risk() {
+        let kept = Some(&[ALWAYS, ("min-replicas-to-write", "0")][..]);
+        let single = "redis://h";
+        assert_eq!(found(single, GOOD, kept), []);
+        assert_eq!(found(single, &GOOD.replace("noeviction", "allkeys-lru"), kept), [Risk::Eviction]);
+        assert_eq!(found(single, &GOOD.replace("aof_enabled:1", "aof_enabled:0"), kept), [Risk::Restart]);
+        assert_eq!(found(single, GOOD, Some(&[("appendfsync", "everysec")])), [Risk::PowerCut]);
+        assert_eq!(found(single, GOOD, None), [Risk::Unknown]);
+        assert_eq!(found(single, &GOOD.replace("slaves:0", "slaves:1"), kept), [Risk::Failover]);
+        assert_eq!(found("redis://h?acknowledgements=1", GOOD, kept), [Risk::Failover]);
+        let guarded = Some(&[ALWAYS, ("min-replicas-to-write", "1")][..]);
+        assert_eq!(found("redis+sentinel://h/main", GOOD, guarded), []);
+        assert_eq!(found("redis+sentinel://h/main", GOOD, kept), [Risk::Failover]);
+        assert_eq!(found("redis+cluster://h?acknowledgements=0", GOOD, guarded), [Risk::Failover]);
+    }
+
+    #[test]
+    fn a_replica_a_loading_and_an_old_server_are_not_used() {
+        let usable = |info: &str| Info::read(info).usable();
+        assert!(usable("redis_version:7.0.15\r\nloading:0\r\nrole:master\r\n").is_ok());
+        assert!(matches!(usable("redis_version:7.0.15\r\nloading:1\r\nrole:master\r\n"), Err(Verdict::Away(_))));
+        assert!(matches!(usable("redis_version:7.0.15\r\nloading:0\r\nrole:slave\r\n"), Err(Verdict::Away(_))));
+        assert!(matches!(usable("redis_version:6.2.1\r\nloading:0\r\nrole:master\r\n"), Err(Verdict::Refused(_))));
+    }
+}
