@@ -5,13 +5,13 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     config::{Config, Listen, MailTransport, files::read_key_ring},
     flows::{Foundation, Vestibule, directory::Directory, live},
-    http::{self, front},
+    http::{Door, front},
     identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
     live::{FeedLog, LiveState},
     mail::{FileTransport, Outbox, OutboxSettings, Sender, SmtpLimits, SmtpTransport, Transport},
@@ -109,8 +109,6 @@ pub fn build(config: &Config, foundation: Foundation) -> anyhow::Result<Arc<Vest
 
 /// A server that listens, before it serves.
 pub struct Server {
-    /// The context.
-    pub vestibule: Arc<Vestibule>,
     listeners: Vec<front::Listener>,
     transport: Arc<dyn Transport>,
     drain: std::time::Duration,
@@ -121,20 +119,20 @@ impl Server {
     ///
     /// # Errors
     /// When an address is taken, a certificate cannot be used, or mail cannot be set up.
-    pub async fn bind(config: &Config, vestibule: Arc<Vestibule>) -> anyhow::Result<Self> {
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
         let mut listeners = Vec::new();
         for listen in &config.listen {
             listeners.push(bind(listen).await?);
         }
-        Self::over(config, vestibule, listeners)
+        Self::over(config, listeners)
     }
 
     /// Serves on listeners that are bound already.
     ///
     /// # Errors
     /// When mail cannot be set up.
-    pub fn over(config: &Config, vestibule: Arc<Vestibule>, listeners: Vec<front::Listener>) -> anyhow::Result<Self> {
-        Ok(Self { vestibule, listeners, transport: transport(&config.mail)?, drain: config.drain })
+    pub fn over(config: &Config, listeners: Vec<front::Listener>) -> anyhow::Result<Self> {
+        Ok(Self { listeners, transport: transport(&config.mail)?, drain: config.drain })
     }
 
     /// Where it listens, and whether with TLS.
@@ -145,47 +143,85 @@ impl Server {
         self.listeners.iter().map(|listener| Ok((listener.tcp.local_addr()?, listener.tls.is_some()))).collect()
     }
 
-    /// Serves until `shutdown`, then drains: no new connections, requests in flight end, mails under way end.
+    /// Serves what `opening` gives until `shutdown`, then drains: no new connections, requests in flight end, mails under
+    /// way end. Until it is open it answers that it is alive and not ready.
     ///
     /// # Errors
-    /// When the store cannot be read at the start.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let vestibule = self.vestibule;
-        // Subscribed before everything is read, so that no change falls between.
-        let watch = vestibule.foundation.store.watch();
-        live::load_all(&vestibule).await?;
+    /// Those of `opening`.
+    pub async fn run(
+        self,
+        opening: impl Future<Output = anyhow::Result<Arc<Vestibule>>>,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let (door, closing) = (Door::default(), CancellationToken::new());
+        let config = front::FrontConfig {
+            limits: Arc::new(front::Limits { drain: self.drain, ..front::Limits::default() }),
+            responder: {
+                let door = door.clone();
+                Arc::new(move |parts, code| door.refuse(parts, code))
+            },
+            entropy: Arc::new(SystemEntropy),
+        };
+        let mut shutdown = std::pin::pin!(shutdown);
         // Both go on while requests in flight end, which still have to be judged and may still queue mail.
-        let stop = CancellationToken::new();
-        let follower = tokio::spawn(stop.clone().run_until_cancelled_owned({
-            let vestibule = Arc::clone(&vestibule);
-            async move { live::follow(&vestibule, watch).await }
-        }));
-        let mail = tokio::spawn(vestibule.outbox.clone().run(
-            vestibule.foundation.store.clone(),
-            self.transport,
-            OutboxSettings::default(),
-            stop.clone(),
-        ));
-        let limits = Arc::new(front::Limits { drain: self.drain, ..front::Limits::default() });
-        let responder: front::Responder = {
-            let vestibule = Arc::clone(&vestibule);
-            Arc::new(move |parts, code| http::refuse_at_the_front(&vestibule, parts, code))
+        let (workers, stop) = (TaskTracker::new(), CancellationToken::new());
+        let mut opening = std::pin::pin!(async {
+            let vestibule = opening.await?;
+            start_workers(&vestibule, self.transport, &workers, &stop).await;
+            door.open(&vestibule);
+            anyhow::Ok(vestibule)
+        });
+        // Connections wait a moment before they are told that nothing is ready yet; mostly it soon is.
+        let early = tokio::time::timeout(PATIENCE, &mut opening).await;
+        let serving = tokio::spawn(front::serve(self.listeners, door.clone(), config, closing.clone().cancelled_owned()));
+        let opened = match early {
+            Ok(opened) => opened.map(Some),
+            Err(_) => tokio::select! {
+                opened = opening => opened.map(Some),
+                () = &mut shutdown => Ok(None),
+            },
         };
-        let entropy = Arc::clone(&vestibule.foundation.entropy);
-        let app = http::router(Arc::clone(&vestibule));
-        let draining = vestibule.draining.clone();
-        let shutdown = async move {
+        if let Ok(Some(vestibule)) = &opened {
             shutdown.await;
-            draining.cancel();
-        };
-        let config = front::FrontConfig { limits, responder, entropy };
-        let drained = front::serve(self.listeners, app, config, shutdown).await;
+            vestibule.draining.cancel();
+        }
+        closing.cancel();
+        let drained = serving.await?;
         tracing::info!(cut = drained.cut, "no more requests");
         stop.cancel();
-        let _ = tokio::join!(mail, follower);
-        Ok(())
+        workers.close();
+        workers.wait().await;
+        opened.map(drop)
     }
 }
+
+/// Reads what doors must know, for as long as it takes, and starts what follows it and what sends mail.
+async fn start_workers(
+    vestibule: &Arc<Vestibule>,
+    transport: Arc<dyn Transport>,
+    workers: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let store = &vestibule.foundation.store;
+    let watch = loop {
+        // Subscribed before everything is read, so that no change falls between.
+        let watch = store.watch();
+        match live::load_all(vestibule).await {
+            Ok(()) => break watch,
+            Err(error) => tracing::error!(%error, "the store cannot be read yet"),
+        }
+        tokio::time::sleep(RETRY).await;
+    };
+    let following = Arc::clone(vestibule);
+    let follower = async move { live::follow(&following, watch).await };
+    workers.spawn(stop.clone().run_until_cancelled_owned(follower));
+    workers.spawn(vestibule.outbox.clone().run(store.clone(), transport, OutboxSettings::default(), stop.clone()));
+}
+
+/// How long connections wait before they are answered that the server is not ready.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+/// How soon a store that could not be read is read again.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(500);
 
 async fn bind(listen: &Listen) -> anyhow::Result<front::Listener> {
     let tcp = TcpListener::bind(listen.address).await.with_context(|| listen.address.to_string())?;

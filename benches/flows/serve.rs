@@ -73,10 +73,11 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let server = Server::bind(&config, server::build(&config, foundation)?).await?;
+    let server = Server::bind(&config).await?;
+    let vestibule = server::build(&config, foundation)?;
     tell(config.listen[0].address.port());
     let done = tokio::task::spawn_blocking(move || answer(&commits));
-    server.run(async { drop(done.await) }).await
+    server.run(std::future::ready(Ok(vestibule)), async { drop(done.await) }).await
 }
 
 /// Answers the driver's questions until it goes away.

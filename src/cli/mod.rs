@@ -92,12 +92,17 @@ impl Target {
         match Client::connect(&config.data).await? {
             Some(client) => client.ask(&operation).await,
             None => {
-                let (foundation, _store) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
+                let opening = server::open(&config, self.secrets.key_ring.as_ref());
+                let opened = tokio::time::timeout(STORE_WITHIN, opening).await;
+                let (foundation, _store) = opened.map_err(|_| anyhow::anyhow!("{}: not reached", config.store))??;
                 Ok(operation.perform(&foundation).await?)
             }
         }
     }
 }
+
+/// How long a command waits for a store on another machine.
+const STORE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What may come from the environment, so that it need not stand in a file.
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! `serve`: runs the server that a configuration describes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::Args;
+use tokio::sync::oneshot;
 
 use super::{Secrets, admin, asked_to_stop};
 use crate::{
@@ -23,21 +24,36 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let config = Config::load_with(&self.config, self.secrets.environment())?;
         start_log(config.log);
-        let (foundation, failed) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
-        let vestibule = server::build(&config, foundation)?;
-        let server = Server::bind(&config, Arc::clone(&vestibule)).await?;
-        let admin = admin::listen(&config.data, &vestibule)?;
+        let server = Server::bind(&config).await?;
         for (address, tls) in server.addresses()? {
             tracing::info!(%address, tls, "listening as {}", config.public_url);
         }
+        let (failed_sender, failed) = oneshot::channel();
+        let mut admin = None;
+        let opening = async {
+            let (foundation, failed) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
+            let vestibule = server::build(&config, foundation)?;
+            admin = Some(admin::listen(&config.data, &vestibule)?);
+            let _ = failed_sender.send(failed);
+            Ok(vestibule)
+        };
+        let failed = async {
+            match failed.await {
+                Ok(failed) => failed.await,
+                // It never opened.
+                Err(_) => std::future::pending().await,
+            }
+        };
         let stop = async {
             tokio::select! {
                 () = asked_to_stop() => {}
                 reason = failed => tracing::error!(reason, "the store has failed; stopping so that a supervisor can start again"),
             }
         };
-        let served = server.run(stop).await;
-        admin.close().await;
+        let served = server.run(opening, stop).await;
+        if let Some(admin) = admin {
+            admin.close().await;
+        }
         served
     }
 }

@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod browser;
 pub mod documents;
+mod door;
 pub mod federation;
 mod form;
 pub mod front;
@@ -15,4 +16,5 @@ mod router;
 pub mod urls;
 pub mod visit;
 
+pub use door::Door;
 pub use router::{refuse_at_the_front, router};

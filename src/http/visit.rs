@@ -130,7 +130,12 @@ impl Visit {
     pub fn refuse_with(&self, mut refusal: Refusal) -> Response {
         self.count(refusal.code);
         refusal.chrome.trace_id = Some(self.trace.0.clone());
-        if self.is_person() || self.accepts_html() { refusal.into_response() } else { self.problem(refusal.code) }
+        let code = refusal.code;
+        let mut response = if self.is_person() || self.accepts_html() { refusal.into_response() } else { self.problem(code) };
+        if code.status() == http::StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
     }
 
     /// A refusal as a page, whoever asks.

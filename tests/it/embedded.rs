@@ -56,8 +56,8 @@ impl House {
         };
         house.declare(true, "# Be kind\n").await;
         let listeners = vec![front::Listener::from(server)];
-        let serving = Server::over(&config, Arc::clone(&vestibule), listeners).unwrap();
-        tokio::spawn(serving.run(house.stop.clone().cancelled_owned()));
+        let serving = Server::over(&config, listeners).unwrap();
+        tokio::spawn(serving.run(std::future::ready(Ok(Arc::clone(&vestibule))), house.stop.clone().cancelled_owned()));
 
         let (tenant, id): (TenantId, AppId) = (TENANT.parse().unwrap(), APP.parse().unwrap());
         let provider = InProcess::new(vestibule, tenant, id).await.unwrap();

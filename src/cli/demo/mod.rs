@@ -67,10 +67,10 @@ impl Demo {
         apply::apply(&foundation, &desired, false).await?;
         let vestibule = server::build(&config, foundation)?;
         let admin = admin::listen(&config.data, &vestibule)?;
-        let server = Server::over(&config, Arc::clone(&vestibule), listeners(server_sockets))?;
+        let server = Server::over(&config, listeners(server_sockets))?;
 
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(server.run(stop.clone().cancelled_owned()));
+        let serving = tokio::spawn(server.run(std::future::ready(Ok(Arc::clone(&vestibule))), stop.clone().cancelled_owned()));
         let ids = setting::Ids::find(&vestibule).await?;
         let app = tokio::spawn(expenses::serve(listeners(app_sockets), setting.expenses(&ids)?, stop.clone()));
 

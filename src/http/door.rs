@@ -1,0 +1,87 @@
+//! What answers until the server can: it listens from the first moment, and says that it is not ready.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Request, header, request::Parts};
+use tower::{Service, ServiceExt};
+
+use super::{
+    front,
+    pages::{Chrome, Refusal},
+    refuse_at_the_front, router,
+    urls::routes,
+};
+use crate::{
+    decision::{Caller, RequestFacts},
+    error::Code,
+    flows::Vestibule,
+    i18n::Languages,
+};
+
+/// The way in: closed until the store has been found, read, and is known to be the right one. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Door(Arc<OnceLock<(Arc<Vestibule>, Router)>>);
+
+impl Door {
+    /// Opens it, once.
+    pub fn open(&self, vestibule: &Arc<Vestibule>) {
+        let _ = self.0.set((Arc::clone(vestibule), router(Arc::clone(vestibule))));
+    }
+
+    /// The answer to a request that is refused before it reaches a route.
+    #[must_use]
+    pub fn refuse(&self, parts: &Parts, code: Code) -> Response {
+        match self.0.get() {
+            Some((vestibule, _)) => refuse_at_the_front(vestibule, parts, code),
+            None => front::problem(parts, code),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Door {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match self.0.get() {
+            Some((_, router)) => Box::pin(router.clone().oneshot(request)),
+            None => {
+                let response = closed(&request.into_parts().0);
+                Box::pin(async { Ok(response) })
+            }
+        }
+    }
+}
+
+/// Alive, and not ready (checklist F-07).
+fn closed(parts: &Parts) -> Response {
+    if parts.uri.path() == routes::HEALTHZ {
+        return "ok\n".into_response();
+    }
+    let person = RequestFacts::of(&parts.method, &parts.headers).caller() == Caller::Person;
+    let mut response = match person && parts.uri.path() != routes::READYZ {
+        true => {
+            let accepted = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+            let language = Languages::from(None, accepted, None, None).page;
+            Refusal::new(Chrome { language, ..Chrome::default() }, Code::StoreUnavailable).into_response()
+        }
+        false => front::problem(parts, Code::StoreUnavailable),
+    };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
