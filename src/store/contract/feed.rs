@@ -67,9 +67,17 @@ pub(crate) async fn what_wrote_nothing_is_not_reported(scene: Scene) {
 }
 
 pub(crate) async fn a_subscriber_who_falls_behind_is_told(scene: Scene) {
-    let mut watch = scene.store.watch();
+    let (mut watch, mut quick) = (scene.store.watch(), scene.store.watch());
     let scene = Arc::new(scene);
     let (workers, each) = (64, FEED_CAPACITY / 64 + 2);
+    let all = workers as usize * each;
+    let witness = tokio::spawn(async move {
+        // Whatever this one missed was reported all the same.
+        let mut seen = 0;
+        while seen < all && next(&mut quick).await != Change::Lost {
+            seen += 1;
+        }
+    });
     at_once(workers, |worker| {
         let scene = scene.clone();
         async move {
@@ -79,6 +87,7 @@ pub(crate) async fn a_subscriber_who_falls_behind_is_told(scene: Scene) {
         }
     })
     .await;
+    witness.await.unwrap();
     assert_eq!(next(&mut watch).await, Change::Lost);
     // It goes on from there.
     scene.put(&key("end"), "x").await;

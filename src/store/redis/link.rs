@@ -139,16 +139,17 @@ impl Link {
 
     async fn connect(&self, terms: &Terms) -> Result<Lanes, Verdict> {
         let client = terms.settings.client(&self.address).map_err(|error| Verdict::of(&error))?;
-        let mut reads = lane(&client).await?;
+        let lane = |lane| connect(&client, lane, terms);
+        let mut reads = lane(Lane::Reads).await?;
         checks::verify(&mut reads, terms).await?;
         for script in SCRIPTS {
             let load = redis::cmd("SCRIPT").arg("LOAD").arg(script.text()).query_async::<Value>(&mut reads).await;
             load.map_err(|error| Verdict::of(&error))?;
         }
-        let mut feed = lane(&client).await?;
+        let mut feed = lane(Lane::Feed).await?;
         self.beat(&mut feed, terms).await?;
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Lanes { reads, writes: lane(&client).await?, feed, generation })
+        Ok(Lanes { reads, writes: lane(Lane::Writes).await?, feed, generation })
     }
 
     /// Shows that it is still the primary that replicas follow: writes, and counts who has it. Without this a primary that
@@ -288,16 +289,23 @@ pub(super) fn enough(have: i64, wanted: u32) -> Result<(), String> {
 }
 
 /// Which of a link's connections.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Lane {
     Reads,
     Writes,
     Feed,
 }
 
-async fn lane(client: &Client) -> Result<MultiplexedConnection, Verdict> {
+async fn connect(client: &Client, lane: Lane, terms: &Terms) -> Result<MultiplexedConnection, Verdict> {
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE));
-    client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| Verdict::of(&error))
+    let connecting = async {
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        // For who looks at `CLIENT LIST`.
+        let name = format!("vestibule:{}:{lane:?}", terms.settings.namespace).to_lowercase();
+        redis::cmd("CLIENT").arg("SETNAME").arg(name).exec_async(&mut connection).await?;
+        Ok(connection)
+    };
+    connecting.await.map_err(|error| Verdict::of(&error))
 }
 
 fn rand_between(low: f64, high: f64) -> f64 {

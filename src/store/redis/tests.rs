@@ -65,3 +65,162 @@ mod cluster {
 
     contract::contract_tests!(store);
 }
+
+/// A connection of the test's own to the single server.
+async fn bystander() -> redis::aio::MultiplexedConnection {
+    let settings = settings("VESTIBULE_TEST_REDIS");
+    let settings::Shape::Single(address) = &settings.shape else { panic!("one server") };
+    settings.client(address).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
+
+/// Two nodes on one store.
+async fn two() -> (RedisStore, RedisStore) {
+    let settings = settings("VESTIBULE_TEST_REDIS");
+    let clock: Arc<dyn Clock> = Arc::new(crate::clock::ManualClock::new(contract::START));
+    let stores = [RedisStore::start(settings.clone(), Arc::clone(&clock)), RedisStore::start(settings, clock)];
+    for store in &stores {
+        store.ready().await.unwrap();
+    }
+    stores.into()
+}
+
+fn key(name: &str) -> Key {
+    Key::new(super::super::Partition::Tenant(crate::domain::TenantId(uuid::Uuid::from_u128(1))), b'k', &[name.as_bytes()])
+}
+
+fn put(name: &str, value: &str) -> Batch {
+    let (key, value) = (key(name), Bytes::copy_from_slice(value.as_bytes()));
+    Batch::new(key.partition()).write(super::super::Write::Put { key, value, expires: None })
+}
+
+/// The next change that is no pulse.
+async fn next(watch: &mut Watch) -> Change {
+    let next = async {
+        loop {
+            match watch.next().await.unwrap() {
+                Change::Current(_) => {}
+                change => return change,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), next).await.expect("a change")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f_34_another_node_hears_of_a_commit() {
+    let (here, there) = two().await;
+    let mut watch = there.watch();
+    for name in ["a", "b"] {
+        here.commit(put(name, "x")).await.unwrap();
+        assert_eq!(next(&mut watch).await, Change::Keys([key(name)].into()));
+        assert!(there.get(&[key(name)]).await.unwrap()[0].is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_that_was_cut_or_rewritten_is_noticed() {
+    let (here, there) = two().await;
+    let mut server = bystander().await;
+    let feed = here.terms.layout.feed(Shard::of(key("").partition()));
+    for command in ["DEL", "XTRIM"] {
+        let mut watch = there.watch();
+        here.commit(put("a", "x")).await.unwrap();
+        assert_eq!(next(&mut watch).await, Change::Keys([key("a")].into()));
+        let mut cut = redis::cmd(command);
+        cut.arg(&feed);
+        if command == "XTRIM" {
+            // History goes on as if it had always been another one.
+            cut.arg("MAXLEN").arg(0);
+        }
+        cut.exec_async(&mut server).await.unwrap();
+        here.commit(put("b", "x")).await.unwrap();
+        assert_eq!(next(&mut watch).await, Change::Lost, "after {command}");
+        here.commit(put("c", "x")).await.unwrap();
+        loop {
+            match next(&mut watch).await {
+                Change::Keys(keys) if *keys == [key("c")] => break,
+                Change::Keys(_) | Change::Lost => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f_10_a_commit_whose_answer_was_lost_is_found_or_never_happens() {
+    let (store, _) = two().await;
+    let shard = Shard::of(key("").partition());
+    let deadline = || Instant::now() + BUDGET;
+    let (happened, never) = (random_version(), random_version());
+    let batch = Arc::new(put("a", "first"));
+    assert!(store.attempt(&batch, happened, deadline()).await.unwrap());
+    assert!(store.settle(shard, happened, Instant::now(), deadline()).await.unwrap());
+    assert!(!store.settle(shard, never, Instant::now(), deadline()).await.unwrap());
+    // What arrives after it was given up does nothing.
+    let late = Arc::new(put("a", "late"));
+    assert!(matches!(store.attempt(&late, never, deadline()).await, Err(Trouble::Elsewhere(_))));
+    assert_eq!(store.get(&[key("a")]).await.unwrap()[0].as_ref().unwrap().value, "first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_that_were_flushed_are_loaded_again() {
+    let (store, _) = two().await;
+    let mut server = bystander().await;
+    store.commit(put("a", "x")).await.unwrap();
+    for _ in 0..3 {
+        redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut server).await.unwrap();
+        store.commit(put("b", "x")).await.unwrap();
+        assert_eq!(store.scan(&key(""), Page { after: None, limit: 0 }).await.unwrap(), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f_10_connections_that_break_lose_and_double_nothing() {
+    let (here, there) = two().await;
+    let name = format!("vestibule:{}:", here.terms.settings.namespace);
+    let stores = [Arc::new(here), Arc::new(there)];
+    let mut server = bystander().await;
+    let (workers, each) = (8, if contract::full() { 1000 } else { 40 });
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..workers {
+        let store = Arc::clone(&stores[worker % 2]);
+        tasks.spawn(async move {
+            for _ in 0..each {
+                // Every step is decided anew, so each must land exactly once.
+                loop {
+                    let found = match store.get(&[key("counter")]).await {
+                        Ok(mut found) => found.pop().flatten(),
+                        Err(error) => panic!("{error}"),
+                    };
+                    let count =
+                        found.as_ref().map_or(0, |entry| std::str::from_utf8(&entry.value).unwrap().parse::<u64>().unwrap());
+                    let check = match found {
+                        Some(entry) => super::super::Check::Is(entry.key, entry.version),
+                        None => super::super::Check::Absent(key("counter")),
+                    };
+                    match store.commit(put("counter", &(count + 1).to_string()).check(check)).await {
+                        Ok(()) => break,
+                        Err(StoreError::Conflict) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        });
+    }
+    let mut cuts = 0;
+    while !tasks.is_empty() {
+        tokio::select! {
+            Some(done) = tasks.join_next() => done.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(30)) => {
+                let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut server).await.unwrap();
+                for client in clients.lines().filter(|client| client.contains(&format!("name={name}"))) {
+                    let id = client.split(' ').next().unwrap().trim_start_matches("id=");
+                    cuts += redis::cmd("CLIENT").arg("KILL").arg("ID").arg(id).query_async::<u64>(&mut server).await.unwrap();
+                }
+            }
+        }
+    }
+    assert!(cuts > 0, "some connections were cut");
+    let counter = stores[0].get(&[key("counter")]).await.unwrap().remove(0).unwrap();
+    assert_eq!(counter.value, (workers * each).to_string());
+}
