@@ -25,6 +25,7 @@ use crate::{
     config::{Config, Log},
     flows::apply::{self, spec::Desired},
     http::front,
+    secret::Secret,
     server::{self, Server},
 };
 use setting::Setting;
@@ -40,6 +41,14 @@ pub(super) struct Demo {
     /// Keeps everything in this folder between runs; without it a fresh temporary folder is used.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Keeps tenants, guests and sessions there instead of in a file below the data folder: a path, or a URL of Redis
+    /// (`redis://127.0.0.1:6379?namespace=demo`). What a store holds can be read with the key ring beside it only, so a
+    /// store that was used before goes with the same --data.
+    #[arg(long, env = "VESTIBULE_STORE_URL", hide_env_values = true, value_name = "URL", value_parser = super::secret)]
+    store: Option<Secret>,
+    /// The port that links and issuers name, when a proxy listens on it and passes requests on to the one of --listen.
+    #[arg(long, value_name = "PORT", requires = "listen")]
+    public_port: Option<u16>,
     /// Prints links, people and secrets as one line of JSON when ready.
     #[arg(long)]
     json: bool,
@@ -50,16 +59,19 @@ impl Demo {
         start_log(Log::Text);
         let (data, temporary) = self.folder()?;
         let setting = Setting::read(&data)?;
-        let server_sockets = bind(self.listen, setting.as_ref().map(|known| known.server_port), DEFAULT).await?;
+        // Behind a proxy the port that is known is the proxy's.
+        let last = setting.as_ref().map(|known| known.server_port).filter(|_| self.public_port.is_none());
+        let server_sockets = bind(self.listen, last, DEFAULT).await?;
         let app_at = SocketAddr::new(server_sockets[0].local_addr()?.ip(), 0);
         let app_sockets = bind(None, setting.as_ref().map(|known| known.app_port), app_at).await?;
-        let (server_port, app_port) = (server_sockets[0].local_addr()?.port(), app_sockets[0].local_addr()?.port());
+        let (listen_port, app_port) = (server_sockets[0].local_addr()?.port(), app_sockets[0].local_addr()?.port());
+        let server_port = self.public_port.unwrap_or(listen_port);
         let setting = match setting {
             // Issuers, links and what guests are bound to contain the ports.
-            Some(known) => known.at(server_port, app_port)?,
-            None => Setting::new(server_port, app_port, &SystemEntropy),
+            Some(known) => known.at(server_port, app_port)?.over(self.store.as_ref())?,
+            None => Setting::new(server_port, app_port, self.store.as_ref(), &SystemEntropy),
         };
-        setting.write(&data)?;
+        setting.write(&data, listen_port)?;
 
         let config = Config::load(&data.join("vestibule.toml"))?;
         let (foundation, failed) = server::open(&config, None).await?;

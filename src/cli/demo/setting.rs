@@ -22,6 +22,9 @@ pub(super) const FABRIKAM: &str = "fabrikam.example";
 pub(super) struct Setting {
     pub(super) server_port: u16,
     pub(super) app_port: u16,
+    /// Where the store is, when it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
     contoso: TenantId,
     fabrikam: TenantId,
     pub(super) expenses_secret: String,
@@ -62,11 +65,12 @@ pub(super) const REFUSED: [(&str, &str); 2] = [
 ];
 
 impl Setting {
-    pub(super) fn new(server_port: u16, app_port: u16, entropy: &dyn Entropy) -> Self {
+    pub(super) fn new(server_port: u16, app_port: u16, store: Option<&Secret>, entropy: &dyn Entropy) -> Self {
         let secret = || Secret::random(entropy).expose().to_owned();
         Self {
             server_port,
             app_port,
+            store: store.map(|url| url.expose().to_owned()),
             contoso: TenantId::random(entropy),
             fabrikam: TenantId::random(entropy),
             expenses_secret: secret(),
@@ -96,6 +100,13 @@ impl Setting {
         Ok(self)
     }
 
+    /// The same, if it has the store that was said, if one was.
+    pub(super) fn over(self, store: Option<&Secret>) -> anyhow::Result<Self> {
+        let same = store.is_none_or(|told| self.store.as_deref() == Some(told.expose()));
+        anyhow::ensure!(same, "this folder belongs to a demo with another store; say that one, or use another folder");
+        Ok(self)
+    }
+
     pub(super) fn base_url(&self) -> String {
         format!("http://localhost:{}", self.server_port)
     }
@@ -105,10 +116,10 @@ impl Setting {
     }
 
     /// Writes the files. Those that are there already stay as they are: they can be changed and applied again.
-    pub(super) fn write(&self, data: &Path) -> anyhow::Result<()> {
+    pub(super) fn write(&self, data: &Path, listen_port: u16) -> anyhow::Result<()> {
         let files = [
             ("demo.json", serde_json::to_string_pretty(self)?),
-            ("vestibule.toml", self.configuration()),
+            ("vestibule.toml", self.configuration(listen_port)),
             ("tenants.toml", self.tenants()),
             ("guest-terms.en.md", include_str!("../../../assets/demo/guest-terms.en.md").to_owned()),
             ("guest-terms.de.md", include_str!("../../../assets/demo/guest-terms.de.md").to_owned()),
@@ -121,16 +132,19 @@ impl Setting {
         Ok(())
     }
 
-    fn configuration(&self) -> String {
+    fn configuration(&self, listen_port: u16) -> String {
         let (base, port) = (self.base_url(), self.server_port);
+        let store = self.store.as_ref().map_or_else(String::new, |url| {
+            format!("[store]\nurl = {}\n\n", toml::Value::String(url.clone()))
+        });
         format!(
             "# Written by `vestibule demo`.\n\
              public_url = \"{base}\"\n\
              data = \".\"\n\
              drain_seconds = 5\n\n\
              [[listen]]\n\
-             address = \"127.0.0.1:{port}\"\n\n\
-             [mail]\n\
+             address = \"127.0.0.1:{listen_port}\"\n\n\
+             {store}[mail]\n\
              from_name = \"Guest access (demo)\"\n\
              from = \"guests@{CONTOSO}\"\n\
              folder = \"mail\"\n\n\
