@@ -1,5 +1,7 @@
 //! The harness itself: what it relies on is so on this machine.
 
+mod servers;
+
 use crate::support::{browser::Browser, site::Site};
 
 #[tokio::test]

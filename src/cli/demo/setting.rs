@@ -134,9 +134,10 @@ impl Setting {
 
     fn configuration(&self, listen_port: u16) -> String {
         let (base, port) = (self.base_url(), self.server_port);
-        let store = self.store.as_ref().map_or_else(String::new, |url| {
-            format!("[store]\nurl = {}\n\n", toml::Value::String(url.clone()))
-        });
+        let store = self
+            .store
+            .as_ref()
+            .map_or_else(String::new, |url| format!("[store]\nurl = {}\n\n", toml::Value::String(url.clone())));
         format!(
             "# Written by `vestibule demo`.\n\
              public_url = \"{base}\"\n\

@@ -8,11 +8,15 @@ pub(crate) mod client;
 pub(crate) mod jar;
 pub(crate) mod journey;
 pub(crate) mod mailbox;
+pub(crate) mod nginx;
+pub(crate) mod nodes;
 pub(crate) mod page;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod rules;
 pub(crate) mod site;
 pub(crate) mod visitor;
+pub(crate) mod wire;
 pub(crate) mod world;
 
 use vestibule::clock::{Entropy, SystemEntropy};

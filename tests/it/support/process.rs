@@ -7,12 +7,18 @@ use std::{
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
 use serde::Deserialize;
 use tempfile::TempDir;
+
+use super::{nginx::Nginx, nodes};
 
 /// How long the program may take to be ready. A debug build on a busy machine generates several RSA keys first.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -178,14 +184,16 @@ pub(crate) struct Admin {
     pub(crate) client_secret: String,
 }
 
-/// A running `vestibule demo`. When it is dropped, its log must hold no panic (D-10), no address
-/// (W-04) and none of the [secrets](Demo::secret) (O-14).
+/// A running `vestibule demo`, or what stands for it: several nodes behind a proxy (see [`nodes`](super::nodes)). When it is
+/// dropped, no node's log may hold a panic (D-10), an address (W-04) or any of the [secrets](Demo::secret) (O-14).
 #[derive(Debug)]
 pub(crate) struct Demo {
-    ready: Ready,
-    process: Process,
-    data: DataFolder,
-    secrets: Mutex<Vec<String>>,
+    pub(super) ready: Ready,
+    /// All of them; the first one's data folder is `data`.
+    pub(super) nodes: Vec<Process>,
+    pub(super) proxy: Option<Nginx>,
+    pub(super) data: DataFolder,
+    pub(super) secrets: Mutex<Vec<String>>,
 }
 
 /// A folder that outlives a process, and goes with the last one that uses it.
@@ -210,13 +218,13 @@ impl Demo {
         Self::start_on("127.0.0.1:0", data_folder(), &[])
     }
 
-    /// One at this address over this data, with more environment variables.
+    /// One at this address over this data, with more environment variables. As two nodes where the run asks for it.
     pub(crate) fn start_on(address: &str, data: DataFolder, environment: &[(&str, &str)]) -> Self {
-        let mut command = vestibule();
-        command.args(["demo", "--json", "--listen", address, "--data", text(data.path())]).envs(environment.iter().copied());
-        let (process, line) = Process::start(command, |line| line.starts_with('{'));
-        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
-        Self { ready, process, data, secrets: Mutex::default() }
+        if let Some(store) = nodes::asked_for() {
+            return nodes::demo(address, data, environment, store);
+        }
+        let (process, ready) = start_demo(&["--listen", address], &data, environment);
+        Self { ready, nodes: vec![process], proxy: None, data, secrets: Mutex::default() }
     }
 
     /// The data folder.
@@ -224,9 +232,9 @@ impl Demo {
         self.data.path()
     }
 
-    /// The process.
+    /// The process; of several nodes, the first.
     pub(crate) fn process(&self) -> &Process {
-        &self.process
+        &self.nodes[0]
     }
 
     /// The first person who signs in this way.
@@ -252,25 +260,51 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        self.process.kill();
+        for node in &self.nodes {
+            node.kill();
+        }
         if std::thread::panicking() {
+            let complaints = self.proxy.as_ref().map(Nginx::log).filter(|log| !log.is_empty());
+            if let Some(log) = complaints {
+                eprintln!("the proxy's log:\n{log}");
+            }
             return;
         }
-        let log = self.process.log();
-        assert!(!log.contains("panicked at"), "a panic in the log:\n{log}");
-        for person in &self.ready.people {
-            assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
-        }
-        for secret in self.secrets.lock().expect("not poisoned").iter() {
-            assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
+        for node in &self.nodes {
+            let log = node.log();
+            assert!(!log.contains("panicked at"), "a panic in the log:\n{log}");
+            for person in &self.ready.people {
+                assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
+            }
+            for secret in self.secrets.lock().expect("not poisoned").iter() {
+                assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
+            }
         }
     }
 }
 
-/// An address that is free now, for a server that has to know its own before it starts.
+/// Starts `vestibule demo` and reads what it prints when it is ready.
+pub(super) fn start_demo(arguments: &[&str], data: &DataFolder, environment: &[(&str, &str)]) -> (Process, Ready) {
+    let mut command = vestibule();
+    command.args(["demo", "--json", "--data", text(data.path())]).args(arguments).envs(environment.iter().copied());
+    let (process, line) = Process::start(command, |line| line.starts_with('{'));
+    let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+    (process, ready)
+}
+
+/// An address that is free now, for a server that has to know its own before it starts. Below the ports that the system
+/// gives to clients, and each once in a run, so that it is still free when the server takes it.
 pub(crate) fn spare_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 22_500..32_500;
+    let first = std::process::id().wrapping_mul(389);
+    loop {
+        let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let port = u16::try_from(PORTS.start + next).expect("a port");
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().expect("an address");
+        }
+    }
 }
 
 /// `path` as an argument.

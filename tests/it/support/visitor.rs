@@ -1,11 +1,18 @@
 //! A person's browser without JavaScript, or any other HTTP client: cookies, forms, redirects, one step at a time.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{
     Method, RequestBuilder, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT, COOKIE, HeaderMap, LOCATION, ORIGIN},
+    header::{ACCEPT, COOKIE, HeaderMap, HeaderValue, LOCATION, ORIGIN},
     redirect::Policy,
 };
 use serde_json::Value;
@@ -92,6 +99,33 @@ pub(crate) struct Visitor {
     pub(crate) last_post: Option<Action>,
     /// Whether a server that is gone is expected; its answer is then [`GONE`].
     pub(crate) may_crash: bool,
+    /// Which nodes of the provider are asked, when no proxy chooses.
+    pub(crate) direct: Option<Direct>,
+}
+
+/// A way past the proxy, with what it would have told the nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Direct {
+    nodes: Vec<SocketAddr>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Direct {
+    /// To these nodes in turn.
+    pub(crate) fn to(nodes: Vec<SocketAddr>) -> Self {
+        Self { nodes, asked: Arc::default() }
+    }
+
+    fn steer(&self, request: &mut reqwest::Request) {
+        let public = request.url()[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+        let node = self.nodes[self.asked.fetch_add(1, Ordering::Relaxed) % self.nodes.len()];
+        request.url_mut().set_ip_host(node.ip()).expect("a host");
+        request.url_mut().set_port(Some(node.port())).expect("a port");
+        for (name, value) in [("host", public.as_str()), ("x-forwarded-host", &public), ("x-forwarded-for", "127.0.0.1")] {
+            request.headers_mut().insert(name, value.parse().expect("a header"));
+        }
+        request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    }
 }
 
 /// What stands for the answer of a server that died over a request.
@@ -112,12 +146,12 @@ impl Visitor {
             .dns_resolver(Arc::new(Loopback))
             .build()
             .expect("a client");
-        Self { http, jar: Jar::default(), provider, here: None, last_post: None, may_crash: false }
+        Self { http, jar: Jar::default(), provider, here: None, last_post: None, may_crash: false, direct: None }
     }
 
     /// The same profile after the network was away: no connection is left open.
     pub(crate) fn reconnected(self) -> Self {
-        Self { jar: self.jar, here: self.here, last_post: self.last_post, ..Self::of(self.provider) }
+        Self { jar: self.jar, here: self.here, last_post: self.last_post, direct: self.direct, ..Self::of(self.provider) }
     }
 
     /// Types an address into the browser.
@@ -213,8 +247,11 @@ impl Visitor {
 
     /// The same without keeping cookies, for requests side by side.
     pub(crate) async fn receive(&self, request: RequestBuilder) -> Answer {
-        let request = request.build().unwrap_or_else(|error| panic!("{error:?}"));
+        let mut request = request.build().unwrap_or_else(|error| panic!("{error:?}"));
         let url = request.url().clone();
+        if let Some(direct) = self.direct.as_ref().filter(|_| self.provider.contains(&url.origin().ascii_serialization())) {
+            direct.steer(&mut request);
+        }
         let received = async {
             let response = self.http.execute(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());

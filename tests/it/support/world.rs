@@ -158,7 +158,7 @@ impl World {
         );
         contoso.ready().await;
         fabrikam.ready().await;
-        serve_app(listener, &format!("{}/{CONTOSO}/v2.0", contoso.url), &app, &app_secret);
+        serve_app(listener, &format!("{}/{CONTOSO}/v2.0", contoso.url), EXPENSES, &app, &app_secret);
         let person = |email: &str, signs_in_with, password| Person { email: email.to_owned(), signs_in_with, password };
         Self {
             contoso,
@@ -186,10 +186,10 @@ impl World {
 }
 
 /// An app of somebody's own, behind the layer; it ends with its runtime.
-fn serve_app(listener: TcpListener, issuer: &str, url: &str, secret: &str) {
+pub(crate) fn serve_app(listener: TcpListener, issuer: &str, id: &str, url: &str, secret: &str) {
     let config = RemoteConfig::new(
         issuer.parse().expect("an issuer"),
-        EXPENSES.parse().expect("an app id"),
+        id.parse().expect("an app id"),
         Secret::new(secret),
         url.parse().expect("a URL"),
     );
