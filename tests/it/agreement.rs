@@ -1,7 +1,5 @@
 //! What a guest agrees to is what was shown, by whom it was shown to, and before anything is given.
 
-use std::time::Duration;
-
 use reqwest::Method;
 
 use crate::support::{
@@ -9,19 +7,9 @@ use crate::support::{
     client::{Client, parameter},
     journey::Guest,
     process::{Demo, SignsInWith},
+    soon,
     visitor::{Answer, Visitor},
 };
-
-/// Waits until `what` is so; the product promises a second, the machine of a test may be slow.
-async fn soon(mut what: impl AsyncFnMut() -> bool) -> bool {
-    for _ in 0..100 {
-        if what().await {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    false
-}
 
 /// The guest in front of the terms that come after the review of permissions.
 async fn at_the_terms(guest: &mut Guest<'_>, link: &str) -> Answer {

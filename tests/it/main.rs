@@ -18,6 +18,7 @@ mod hosts;
 mod house;
 mod mail;
 mod main_path;
+mod nodes;
 mod oidc_client;
 mod operator;
 mod passcode;

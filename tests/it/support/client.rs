@@ -10,7 +10,7 @@ use super::{
     journey::Guest,
     process::Demo,
     random,
-    visitor::{Answer, GONE, Visitor},
+    visitor::{Answer, Direct, GONE, Visitor},
 };
 
 /// The sample app's registration, used by a client of our own.
@@ -203,6 +203,12 @@ impl Client {
     /// The same client, when the server may die over its requests.
     pub(crate) fn may_crash(mut self) -> Self {
         self.http.may_crash = true;
+        self
+    }
+
+    /// The same client past the proxy.
+    pub(crate) fn directly(mut self, nodes: &Direct) -> Self {
+        self.http.direct = Some(nodes.clone());
         self
     }
 

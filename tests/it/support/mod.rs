@@ -7,6 +7,7 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod jar;
 pub(crate) mod journey;
+pub(crate) mod ledger;
 pub(crate) mod mailbox;
 pub(crate) mod nginx;
 pub(crate) mod nodes;
@@ -30,6 +31,17 @@ pub(crate) fn count(quick: usize, full: usize) -> usize {
 pub(crate) async fn crowd() -> tokio::sync::MutexGuard<'static, ()> {
     static CROWD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     CROWD.lock().await
+}
+
+/// Waits until `what` is so; the product promises a second, the machine of a test may be slow.
+pub(crate) async fn soon(mut what: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..100 {
+        if what().await {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    false
 }
 
 /// 256 random bits in base64url, which is also a well-formed PKCE verifier.

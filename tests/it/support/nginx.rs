@@ -83,6 +83,9 @@ http {{
             proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_buffering off;
+            # a sign-in under way travels in a cookie of up to a few KiB, and so may a state in a Location
+            proxy_buffer_size 16k;
+            proxy_buffers 8 16k;
             proxy_connect_timeout 2s;
         }}
     }}

@@ -157,6 +157,29 @@ impl Nodes {
         self.command(node, &["apply", text(&file)])
     }
 
+    /// Invites people, who are members of the home organisation: as many as wanted, since nobody is mailed a code.
+    pub(crate) fn invite(&self, addresses: &[String]) -> Vec<Person> {
+        let guest = |mail: &String| format!("[[tenant.user]]\ndisplay_name = \"A guest\"\nmail = \"{mail}\"\n");
+        let guests: String = addresses.iter().map(guest).collect();
+        let people: Vec<_> = addresses.iter().map(|mail| self.member(mail)).collect();
+        let members: String = people.iter().map(|person| home_member(person, None)).collect();
+        self.apply_at_home(&guests, &members);
+        people
+    }
+
+    /// Somebody with an account at the home organisation, who has to be declared there.
+    pub(crate) fn member(&self, mail: &str) -> Person {
+        let password = self.person(SignsInWith::HomeOrganisation).password;
+        Person { email: mail.to_owned(), signs_in_with: SignsInWith::HomeOrganisation, password }
+    }
+
+    /// Declares `guests` at the sharing organisation and `members` at the home organisation.
+    pub(crate) fn apply_at_home(&self, guests: &str, members: &str) {
+        let home = tenant(FABRIKAM, "Fabrikam", "fabrikam.example");
+        let applied = self.apply_on(0, &format!("{guests}\n{home}\n{members}"));
+        assert!(applied.status.success(), "{applied:?}");
+    }
+
     /// Runs a command of the program for one node.
     pub(crate) fn command(&self, node: usize, arguments: &[&str]) -> Output {
         run(&[arguments, &["--config", text(&self.sites[node].config)]].concat())
@@ -226,6 +249,15 @@ fn configuration(base_url: &str, node: usize, store: &str, address: SocketAddr) 
 
 fn tenant(id: &str, name: &str, domain: &str) -> String {
     format!("[[tenant]]\nid = \"{id}\"\ndisplay_name = \"{name}\"\ndomains = [{{ name = \"{domain}\", verified = true }}]\n")
+}
+
+/// A member of the home organisation, as it is declared; by an id where the address changes hands.
+pub(crate) fn home_member(person: &Person, id: Option<&str>) -> String {
+    let id = id.map_or_else(String::new, |id| format!("id = \"{id}\"\n"));
+    let (mail, password) = (&person.email, person.password.as_deref().expect("a password"));
+    format!(
+        "[[tenant.user]]\n{id}user_type = \"Member\"\ndisplay_name = \"A member\"\nmail = \"{mail}\"\npassword = \"{password}\"\n"
+    )
 }
 
 /// What a demo would have printed.
