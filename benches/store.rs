@@ -1,6 +1,12 @@
-//! What the stores cost: commits alone and under concurrency beside the engine's own bare commit, and reads.
+//! What the stores cost: commits alone and under concurrency beside the engine's own bare commit, reads, and how long another
+//! node takes to hear of a commit.
 //!
 //! Figures of the embedded store are those of the disk under the build folder: compare the rows of one run with each other.
+//! Redis takes part where `tests/servers` has said where it is, one server alone and one whose replica must acknowledge:
+//!
+//! ```console
+//! tests/servers start DIR && . DIR/env && cargo bench --bench store
+//! ```
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::{
@@ -21,7 +27,9 @@ use uuid::Uuid;
 use vestibule::{
     clock::SystemClock,
     domain::TenantId,
-    store::{Batch, Check, Key, Page, Partition, SharedStore, Write, embedded::EmbeddedStore, memory::MemoryStore},
+    store::{
+        Batch, Change, Check, Key, Location, Page, Partition, SharedStore, Write, embedded::EmbeddedStore, memory::MemoryStore,
+    },
 };
 
 const RECORDS: u64 = 20_000;
@@ -49,11 +57,58 @@ fn filled(runtime: &Runtime, store: SharedStore) -> SharedStore {
     store
 }
 
-fn stores(runtime: &Runtime, folder: &Path) -> [(&'static str, SharedStore); 2] {
+fn stores(runtime: &Runtime, folder: &Path) -> Vec<(&'static str, SharedStore)> {
     let clock = Arc::new(SystemClock);
     let embedded = EmbeddedStore::open(&folder.join("store"), clock.clone()).expect("the store opens");
-    [("memory", Arc::new(MemoryStore::new(clock)) as SharedStore), ("embedded", Arc::new(embedded))]
-        .map(|(name, store)| (name, filled(runtime, store)))
+    let local = [("memory", Arc::new(MemoryStore::new(clock)) as SharedStore), ("embedded", Arc::new(embedded))];
+    let remote = redis_servers().map(|(name, url)| (name, node(runtime, &url)));
+    local.into_iter().chain(remote).map(|(name, store)| (name, filled(runtime, store))).collect()
+}
+
+/// The Redis servers that there are, each with a namespace of its own.
+fn redis_servers() -> impl Iterator<Item = (&'static str, String)> {
+    [("redis", "VESTIBULE_TEST_REDIS"), ("redis with a replica", "VESTIBULE_TEST_SENTINEL")].into_iter().filter_map(
+        |(name, variable)| Some((name, format!("{}&namespace={}", std::env::var(variable).ok()?, Uuid::new_v4().simple()))),
+    )
+}
+
+/// A node's store in Redis.
+fn node(runtime: &Runtime, url: &str) -> SharedStore {
+    runtime.block_on(async {
+        let location: Location = url.parse().expect("a URL");
+        let opened = location.open(Arc::new(SystemClock)).expect("the store opens");
+        opened.ready.await.expect("the server can be used");
+        opened.store
+    })
+}
+
+/// Does `operation` as often as it is told, by `workers` at once; the time is that of all, so a rate counts all workers.
+fn at_once<F: Future<Output = ()> + Send>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    runtime: &Runtime,
+    (name, workers): (&str, u64),
+    operation: impl Fn(u64) -> F + Clone + Send + 'static,
+) {
+    let next = Arc::new(AtomicU64::new(0));
+    group.bench_function(format!("{name}/{workers} at once"), |bencher| {
+        bencher.iter_custom(|iterations| {
+            let left = Arc::new(AtomicU64::new(iterations));
+            let start = Instant::now();
+            runtime.block_on(async {
+                let mut tasks = tokio::task::JoinSet::new();
+                for _ in 0..workers {
+                    let (operation, next, left) = (operation.clone(), next.clone(), left.clone());
+                    tasks.spawn(async move {
+                        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                            operation(next.fetch_add(1, Ordering::Relaxed) % RECORDS).await;
+                        }
+                    });
+                }
+                tasks.join_all().await;
+            });
+            start.elapsed()
+        });
+    });
 }
 
 /// The engine alone, written as plainly as it can be.
@@ -77,32 +132,9 @@ fn bare_commit(db: &Database, numbers: std::ops::Range<u64>) {
     transaction.commit().expect("the transaction commits");
 }
 
-/// One commit at a time, by `workers` at once; the time is that of all commits, so a rate counts all workers.
-fn commits(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, name: &str, store: &SharedStore, workers: u64) {
-    let next = Arc::new(AtomicU64::new(0));
-    group.bench_function(format!("{name}/{workers} at once"), |bencher| {
-        bencher.iter_custom(|iterations| {
-            let left = Arc::new(AtomicU64::new(iterations));
-            let start = Instant::now();
-            runtime.block_on(async {
-                let mut tasks = tokio::task::JoinSet::new();
-                for _ in 0..workers {
-                    let (store, next, left) = (store.clone(), next.clone(), left.clone());
-                    tasks.spawn(async move {
-                        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-                            let number = next.fetch_add(1, Ordering::Relaxed) % RECORDS;
-                            // A check and a write, as a state change is.
-                            let absent = Check::Absent(key(RECORDS + number));
-                            let batch = Batch::new(key(0).partition()).check(absent).write(put(number));
-                            store.commit(batch).await.expect("the batch is stored");
-                        }
-                    });
-                }
-                tasks.join_all().await;
-            });
-            start.elapsed()
-        });
-    });
+/// A check and a write, as a state change is.
+fn change(number: u64) -> Batch {
+    Batch::new(key(0).partition()).check(Check::Absent(key(RECORDS + number))).write(put(number))
 }
 
 /// How long one commit takes that nobody else is beside, and the engine's own: in turns, with the whole distribution.
@@ -110,15 +142,14 @@ fn alone(_: &mut Criterion) {
     let runtime = Runtime::new().expect("the runtime starts");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder is made");
     let bare = bare_engine(folder.path());
-    let [_, (_, store)] = stores(&runtime, folder.path());
+    let store = stores(&runtime, folder.path()).swap_remove(1).1;
     let (mut of_engine, mut of_store) = (Vec::new(), Vec::new());
     for number in 0..ALONE {
         let start = Instant::now();
         bare_commit(&bare, number..number + 1);
         of_engine.push(start.elapsed());
-        let batch = Batch::new(key(0).partition()).check(Check::Absent(key(RECORDS + number))).write(put(number));
         let start = Instant::now();
-        runtime.block_on(store.commit(batch)).expect("the batch is stored");
+        runtime.block_on(store.commit(change(number))).expect("the batch is stored");
         of_store.push(start.elapsed());
     }
     let [engine, store] = [("bare engine, two-phase", of_engine), ("embedded store", of_store)].map(|(name, mut times)| {
@@ -151,10 +182,56 @@ fn writing(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for (name, store) in stores(&runtime, folder.path()) {
         for workers in [1, 8, 64] {
-            commits(&mut group, &runtime, name, &store, workers);
+            let store = store.clone();
+            at_once(&mut group, &runtime, (name, workers), move |number| {
+                let store = store.clone();
+                async move { store.commit(change(number)).await.expect("the batch is stored") }
+            });
+        }
+    }
+    // The peer of the stores in Redis: the plainest write there is, over the same client.
+    if let Some((name, connection)) = bare_connections(&runtime) {
+        for workers in [1, 8, 64] {
+            let connection = connection.clone();
+            at_once(&mut group, &runtime, (&format!("bare SET, {name}"), workers), move |number| {
+                let mut connection = connection.clone();
+                async move {
+                    let set =
+                        redis::cmd("SET").arg(format!("{{bare}}{number}")).arg(&VALUE[..]).exec_async(&mut connection).await;
+                    set.expect("the value is stored");
+                }
+            });
         }
     }
     group.finish();
+}
+
+fn bare_connections(runtime: &Runtime) -> Option<(&'static str, redis::aio::MultiplexedConnection)> {
+    let (name, url) = redis_servers().next()?;
+    let client = redis::Client::open(url.split('?').next().unwrap_or_default()).expect("a URL");
+    Some((name, runtime.block_on(client.get_multiplexed_async_connection()).expect("a connection")))
+}
+
+/// How long after a commit was acknowledged on one node another one hears of it.
+fn news(_: &mut Criterion) {
+    let runtime = Runtime::new().expect("the runtime starts");
+    for (name, url) in redis_servers() {
+        let (here, there) = (node(&runtime, &url), node(&runtime, &url));
+        let mut watch = there.watch();
+        let mut times: Vec<_> = (0..500)
+            .map(|number| {
+                runtime.block_on(async {
+                    here.commit(change(number)).await.expect("the batch is stored");
+                    let acknowledged = Instant::now();
+                    while !matches!(watch.next().await, Some(Change::Keys(keys)) if keys[0] == key(number)) {}
+                    acknowledged.elapsed()
+                })
+            })
+            .collect();
+        times.sort_unstable();
+        let quantiles = [0, 50, 90, 99].map(|percent| format!("p{percent} {:?}", times[times.len() * percent / 100]));
+        println!("another node hears of a commit, {name}: {}, most {:?}", quantiles.join(", "), times[times.len() - 1]);
+    }
 }
 
 fn reading(criterion: &mut Criterion) {
@@ -174,13 +251,13 @@ fn reading(criterion: &mut Criterion) {
     });
     for (name, store) in stores(&runtime, folder.path()) {
         group.throughput(Throughput::Elements(1));
-        group.bench_function(format!("{name}/get"), |bencher| {
-            bencher.to_async(&runtime).iter(|| {
-                number = (number + 1) % RECORDS;
-                let (store, key) = (&store, key(number));
-                async move { store.get(&[key]).await.expect("the record is read") }
+        for workers in [1, 8, 64] {
+            let store = store.clone();
+            at_once(&mut group, &runtime, (&format!("{name}/get"), workers), move |number| {
+                let store = store.clone();
+                async move { assert!(store.get(&[key(number)]).await.expect("the record is read")[0].is_some()) }
             });
-        });
+        }
         group.throughput(Throughput::Elements(100));
         group.bench_function(format!("{name}/scan of 100"), |bencher| {
             bencher.to_async(&runtime).iter(|| {
@@ -197,6 +274,6 @@ fn reading(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_secs(1));
-    targets = alone, writing, reading
+    targets = alone, news, writing, reading
 }
 criterion_main!(benches);

@@ -48,7 +48,7 @@
 //! | [`live`], [`decision`] | what doors must know at once; and, pure, whether a request may pass |
 //! | [`layer`] | the tower layer, in both forms |
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
-//! | [`store`] | records over a key-value backend of four methods; the embedded file; the contract they all keep |
+//! | [`store`] | records over a key-value backend of four methods; the embedded file, Redis; the contract they all keep |
 //! | [`identity`] | how somebody proves who they are: home organisation, passcode, password |
 //! | [`mail`] | what is mailed, how it waits in the store, how it leaves |
 //! | [`flows`] | load facts, decide purely, commit once; shared by pages, programs and the command line |
@@ -74,6 +74,7 @@
 //! |---|---|
 //! | `server` (default) | the provider, its pages, the command line; brings `remote` and `axum` |
 //! | `embedded` (default) | the store in one file |
+//! | `redis` (default) | the store in Redis, for several nodes |
 //! | `smtp` (default) | mail by SMTP; without it mail goes to files |
 //! | `remote` | the layer as relying party of a server elsewhere |
 //! | `axum` | [`layer::Guest`] as an extractor |

@@ -163,6 +163,33 @@ async fn f_10_a_commit_whose_answer_was_lost_is_found_or_never_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rights_that_the_documentation_names_will_do() {
+    let documented = include_str!("../../../docs/redis.md");
+    let rule = documented.split('`').find_map(|code| code.strip_prefix("ACL SETUSER vestibule on >PASSWORD ")).unwrap();
+    let (user, full) = (random_uuid(&SystemEntropy).simple().to_string(), settings("VESTIBULE_TEST_REDIS"));
+    let mut server = bystander().await;
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg(&user).arg("on").arg(">secret");
+    for right in rule.replace("vb:", &format!("{}:", full.namespace)).split(' ') {
+        acl.arg(right);
+    }
+    acl.exec_async(&mut server).await.unwrap();
+    let url = full.to_string().replace("redis://", &format!("redis://{user}:secret@"));
+    let store = RedisStore::start(url.parse().unwrap(), Arc::new(crate::clock::SystemClock));
+    store.ready().await.unwrap();
+    let mut watch = store.watch();
+    store.commit(put("a", "x")).await.unwrap();
+    assert_eq!(next(&mut watch).await, Change::Keys([key("a")].into()));
+    let page = Page { after: None, limit: 10 };
+    assert_eq!(store.scan(&Key::new(key("a").partition(), b'k', &[]), page).await.unwrap().len(), 1);
+    // Other namespaces are none of its business.
+    let (mut other, mut connection) =
+        (redis::cmd("GET"), store.routes.all()[0].0.up(Instant::now() + DEADLINE).await.unwrap().reads.clone());
+    assert_eq!(other.arg("{other:00}r").exec_async(&mut connection).await.unwrap_err().code(), Some("NOPERM"));
+    redis::cmd("ACL").arg("DELUSER").arg(&user).exec_async(&mut server).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_that_were_flushed_are_loaded_again() {
     let (store, _) = two().await;
     let mut server = bystander().await;
