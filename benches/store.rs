@@ -25,7 +25,7 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 use vestibule::{
-    clock::SystemClock,
+    clock::{SystemClock, SystemEntropy, random_uuid},
     domain::TenantId,
     store::{
         Batch, Change, Check, Key, Location, Page, Partition, SharedStore, Write, embedded::EmbeddedStore, memory::MemoryStore,
@@ -66,9 +66,12 @@ fn stores(runtime: &Runtime, folder: &Path) -> Vec<(&'static str, SharedStore)> 
 }
 
 /// The Redis servers that there are, each with a namespace of its own.
+#[expect(clippy::disallowed_methods, reason = "where the servers are differs from run to run")]
 fn redis_servers() -> impl Iterator<Item = (&'static str, String)> {
     [("redis", "VESTIBULE_TEST_REDIS"), ("redis with a replica", "VESTIBULE_TEST_SENTINEL")].into_iter().filter_map(
-        |(name, variable)| Some((name, format!("{}&namespace={}", std::env::var(variable).ok()?, Uuid::new_v4().simple()))),
+        |(name, variable)| {
+            Some((name, format!("{}&namespace={}", std::env::var(variable).ok()?, random_uuid(&SystemEntropy).simple())))
+        },
     )
 }
 

@@ -18,7 +18,7 @@ use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     checks::{self, Verdict},
@@ -32,6 +32,10 @@ use super::{
 
 /// How long a connection may take, and how long an answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(1);
+/// How long making all connections and looking at the server may take.
+const CONNECT_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long somebody waits for connections that are being made: they mostly come at once, or not for long.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Pauses between attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -67,15 +71,14 @@ pub(super) struct Link {
     writer: mpsc::UnboundedSender<Job>,
     /// Ends the task that looks after it.
     ended: CancellationToken,
-    _guard: DropGuard,
 }
 
 /// What a link needs to know.
 pub(super) struct Terms {
     pub(super) settings: RedisSettings,
     pub(super) layout: Layout,
-    /// What became of the first look at a server: nothing yet, or the reason why it is refused.
-    pub(super) first: watch::Sender<Option<Result<(), String>>>,
+    /// Why a server was refused.
+    pub(super) refused: watch::Sender<Option<String>>,
     /// Who was heard calling.
     pub(super) calls: Calls,
     /// A server turned out not to be a primary, or to be away.
@@ -94,47 +97,47 @@ impl Link {
             generation: AtomicU64::new(0),
             writer,
             ended: ended.clone(),
-            _guard: ended.clone().drop_guard(),
         });
         tokio::spawn(ended.clone().run_until_cancelled_owned(writer::run(Arc::downgrade(&link), Arc::clone(&terms), jobs)));
-        let weak = Arc::downgrade(&link);
-        let task = async move {
-            let mut pause = PAUSE;
-            loop {
-                let Some(link) = weak.upgrade() else { return };
-                match timeout(DEADLINE * 3, link.connect(&terms)).await.unwrap_or_else(|_| Err(Verdict::away("no answer"))) {
-                    Ok(lanes) => {
-                        pause = PAUSE;
-                        counter!("vestibule_store_connects_total").increment(1);
-                        tracing::info!(address = %link.address, "connected to Redis");
-                        link.state.send_replace(State::Up(Arc::new(lanes)));
-                        terms.first.send_if_modified(|first| first.replace(Ok(())).is_none());
-                        tokio::select! {
-                            () = link.withdrawn.notified() => {}
-                            () = listen(&link.address, &terms) => {}
-                        }
-                        counter!("vestibule_store_withdrawals_total").increment(1);
-                        terms.look_again.notify_one();
+        tokio::spawn(ended.run_until_cancelled_owned(Arc::clone(&link).keep(terms)));
+        link
+    }
+
+    /// Makes connections, and makes them again when they are withdrawn.
+    async fn keep(self: Arc<Self>, terms: Arc<Terms>) {
+        let (mut failures, mut pause) = (0, PAUSE);
+        loop {
+            let began = Instant::now();
+            match timeout(CONNECT_WITHIN, self.connect(&terms)).await.unwrap_or_else(|_| Err(Verdict::away("no answer"))) {
+                Ok(lanes) => {
+                    (failures, pause) = (0, PAUSE);
+                    counter!("vestibule_store_connects_total").increment(1);
+                    tracing::info!(address = %self.address, "connected to Redis");
+                    self.state.send_replace(State::Up(Arc::new(lanes)));
+                    tokio::select! {
+                        () = self.withdrawn.notified() => {}
+                        () = listen(&self.address, &terms) => {}
                     }
-                    Err(verdict) => {
-                        tracing::warn!(address = %link.address, reason = %verdict, "Redis cannot be used");
-                        if let Verdict::Refused(reason) = &verdict {
-                            let set =
-                                |first: &mut Option<_>| first.is_none().then(|| *first = Some(Err(reason.clone()))).is_some();
-                            terms.first.send_if_modified(set);
-                        }
-                        link.state.send_replace(State::Down(verdict.to_string().into()));
-                        terms.look_again.notify_one();
-                        drop(link);
-                        // Nodes that lost a server together do not come back together.
-                        tokio::time::sleep(pause.mul_f64(rand_between(0.5, 1.0))).await;
-                        pause = (pause * 2).min(PAUSE_MAX);
+                    counter!("vestibule_store_withdrawals_total").increment(1);
+                    terms.look_again.notify_one();
+                }
+                Err(verdict) => {
+                    tracing::warn!(address = %self.address, reason = %verdict, "Redis cannot be used");
+                    if let Verdict::Refused(reason) = &verdict {
+                        terms.refused.send_replace(Some(format!("{}: {reason}", self.address)));
                     }
+                    failures += 1;
+                    // One that breaks as it is made may be bad luck, and nobody has waited long.
+                    if failures > 1 || began.elapsed() > PATIENCE {
+                        self.state.send_replace(State::Down(verdict.to_string().into()));
+                    }
+                    terms.look_again.notify_one();
+                    // Nodes that lost a server together do not come back together.
+                    tokio::time::sleep(pause.mul_f64(rand_between(0.5, 1.0))).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
-        };
-        tokio::spawn(ended.run_until_cancelled_owned(task));
-        link
+        }
     }
 
     async fn connect(&self, terms: &Terms) -> Result<Lanes, Verdict> {
@@ -185,6 +188,7 @@ impl Link {
     /// The connections, as soon as they are there; at once the reason when it is known that they are not.
     pub(super) async fn up(&self, deadline: Instant) -> Result<Arc<Lanes>, Trouble> {
         let mut state = self.state.subscribe();
+        let deadline = deadline.min(Instant::now() + PATIENCE);
         loop {
             match &*state.borrow_and_update() {
                 State::Up(lanes) => return Ok(Arc::clone(lanes)),
@@ -218,7 +222,7 @@ impl Link {
         }
     }
 
-    /// Ends it for good: another server is the primary now.
+    /// Ends it for good: another server is the primary now, or nobody needs it any more.
     pub(super) fn end(&self) {
         self.ended.cancel();
         self.state.send_replace(State::Gone);
@@ -301,7 +305,7 @@ async fn connect(client: &Client, lane: Lane, terms: &Terms) -> Result<Multiplex
     let connecting = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         // For who looks at `CLIENT LIST`.
-        let name = format!("vestibule:{}:{lane:?}", terms.settings.namespace).to_lowercase();
+        let name = format!("vestibule:{}:{lane:?}", terms.settings.namespace).to_ascii_lowercase();
         redis::cmd("CLIENT").arg("SETNAME").arg(name).exec_async(&mut connection).await?;
         Ok(connection)
     };

@@ -65,7 +65,7 @@ pub struct RedisStore {
     routes: Arc<Routes>,
     clock: Arc<dyn Clock>,
     changes: broadcast::Sender<Change>,
-    first: state::Receiver<Option<Result<(), String>>>,
+    refused: state::Receiver<Option<String>>,
     begun: Arc<Notify>,
 }
 
@@ -76,11 +76,11 @@ impl RedisStore {
     /// Outside a runtime of tokio.
     #[must_use]
     pub fn start(settings: RedisSettings, clock: Arc<dyn Clock>) -> Self {
-        let (first_sender, first) = state::channel(None);
+        let (refused_sender, refused) = state::channel(None);
         let terms = Arc::new(Terms {
             layout: Layout::new(&settings.namespace),
             settings,
-            first: first_sender,
+            refused: refused_sender,
             calls: Calls::default(),
             look_again: Arc::default(),
         });
@@ -95,21 +95,25 @@ impl RedisStore {
         };
         tokio::spawn(follower.run());
         tokio::spawn(sweep::run(Arc::clone(&terms), Arc::downgrade(&routes), Arc::clone(&clock)));
-        Self { terms, routes, clock, changes, first, begun }
+        Self { terms, routes, clock, changes, refused, begun }
     }
 
-    /// Resolves when a server was found that can be used and the feed has begun.
+    /// Resolves when servers were found that can be used and the feed has begun.
     ///
     /// # Errors
-    /// Why the first server that answered is refused, with the setting to change.
+    /// Why one of them is refused, with the setting to change.
     pub fn ready(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
-        let (mut first, begun) = (self.first.clone(), Arc::clone(&self.begun));
+        let (mut refused, begun) = (self.refused.clone(), Arc::clone(&self.begun));
         async move {
-            let looked = first.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
-            looked.unwrap_or_else(|| Err("the store was closed".into()))?;
-            begun.notified().await;
-            begun.notify_one();
-            Ok(())
+            tokio::select! {
+                () = begun.notified() => {
+                    // For whoever else asks.
+                    begun.notify_one();
+                    Ok(())
+                }
+                Ok(reason) = refused.wait_for(Option::is_some) => Err(reason.clone().unwrap_or_default()),
+                else => Err("the store was closed".into()),
+            }
         }
     }
 
@@ -128,7 +132,8 @@ impl RedisStore {
         while Instant::now() < deadline {
             let mut pipeline = redis::pipe();
             let mut ask = script::SETTLE.call();
-            let age = u64::try_from((began.elapsed() + DEADLINE).as_millis()).unwrap_or(u64::MAX);
+            // Ample, since another server may look at its own clock after a failover.
+            let age = u64::try_from((began.elapsed() + 10 * DEADLINE).as_millis()).unwrap_or(u64::MAX);
             ask.arg(2).arg(layout.feed(shard)).arg(layout.void(shard, version));
             ask.arg(&version.0.to_be_bytes()[..]).arg(age).arg(VOID);
             pipeline.add_command(ask);

@@ -42,6 +42,12 @@ pub(super) struct Routes {
     informants: Mutex<BTreeMap<Address, MultiplexedConnection>>,
 }
 
+impl Drop for Routes {
+    fn drop(&mut self) {
+        self.links.load().iter().for_each(|link| link.end());
+    }
+}
+
 impl Routes {
     pub(super) fn start(terms: Arc<Terms>) -> Arc<Self> {
         let links = match &terms.settings.shape {
