@@ -251,3 +251,74 @@ async fn f_10_connections_that_break_lose_and_double_nothing() {
     let counter = stores[0].get(&[key("counter")]).await.unwrap().remove(0).unwrap();
     assert_eq!(counter.value, (workers * each).to_string());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_to_another_node_takes_everything_along() {
+    let store = Arc::new(RedisStore::start(settings("VESTIBULE_TEST_CLUSTER"), Arc::new(crate::clock::SystemClock)));
+    store.ready().await.unwrap();
+    let shard = Shard::of(key("").partition());
+    let links = store.routes.all();
+    let from = links.iter().find(|(_, shards)| shards.contains(&shard)).unwrap().0.address.clone();
+    let mut nodes = Vec::new();
+    for (link, _) in &links {
+        let mut node = store.terms.settings.client(&link.address).unwrap().get_multiplexed_async_connection().await.unwrap();
+        let id: String = redis::cmd("CLUSTER").arg("MYID").query_async(&mut node).await.unwrap();
+        nodes.push((link.address.clone(), id, node));
+    }
+    nodes.sort_by_key(|(address, ..)| *address != from);
+    let [(_, source, mut at_source), (to, target, mut at_target), (_, _, mut third)] = <[_; 3]>::try_from(nodes).ok().unwrap();
+    let tag = store.terms.layout.tag(shard);
+    let slot: u16 = redis::cmd("CLUSTER").arg("KEYSLOT").arg(&tag).query_async(&mut third).await.unwrap();
+    let set = |what: &str, node: &str| {
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("SETSLOT").arg(slot).arg(what).arg(node);
+        command
+    };
+
+    let moved = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let counting = tokio::spawn({
+        let (store, moved) = (Arc::clone(&store), Arc::clone(&moved));
+        async move {
+            let (mut done, mut refused, mut after) = (0u64, 0u64, 0);
+            while after < 20 {
+                let Ok(mut found) = store.get(&[key("counter")]).await else { continue };
+                let found = found.pop().flatten();
+                let count = found.as_ref().map_or(0, |entry| std::str::from_utf8(&entry.value).unwrap().parse::<u64>().unwrap());
+                let check = match found {
+                    Some(entry) => super::super::Check::Is(entry.key, entry.version),
+                    None => super::super::Check::Absent(key("counter")),
+                };
+                match store.commit(put("counter", &(count + 1).to_string()).check(check)).await {
+                    Ok(()) => done += 1,
+                    Err(_) => refused += 1,
+                }
+                after += u64::from(moved.load(std::sync::atomic::Ordering::Relaxed));
+            }
+            (done, refused)
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    set("IMPORTING", &source).exec_async(&mut at_target).await.unwrap();
+    set("MIGRATING", &target).exec_async(&mut at_source).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    loop {
+        let keys: Vec<Vec<u8>> =
+            redis::cmd("CLUSTER").arg("GETKEYSINSLOT").arg(slot).arg(100).query_async(&mut at_source).await.unwrap();
+        if keys.is_empty() {
+            break;
+        }
+        let mut migrate = redis::cmd("MIGRATE");
+        migrate.arg(&to.host).arg(to.port).arg("").arg(0).arg(5000).arg("KEYS").arg(&keys);
+        migrate.exec_async(&mut at_source).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for node in [&mut at_target, &mut at_source, &mut third] {
+        set("NODE", &target).exec_async(node).await.unwrap();
+    }
+    moved.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (done, refused) = counting.await.unwrap();
+    let count = store.get(&[key("counter")]).await.unwrap().remove(0).unwrap().value;
+    let count: u64 = std::str::from_utf8(&count).unwrap().parse().unwrap();
+    assert!(done >= 20 && (done..=done + refused).contains(&count), "{done} done, {refused} refused, {count} counted");
+    assert_eq!(store.routes.all().iter().find(|(_, shards)| shards.contains(&shard)).unwrap().0.address, to);
+}
