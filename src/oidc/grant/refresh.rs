@@ -1,6 +1,7 @@
 //! Refresh families: one secret a family, one token a generation, and reuse ends it all.
 //!
-//! A refresh token is the family's name, a generation number, and a MAC over both with the family's secret. So any token of
+//! A refresh token is the family's name, whose it is, a generation number, and a MAC over them with the family's secret. Whose
+//! it is stands there so that the family and its user can be read together; nobody believes it. Any token of
 //! a family can be made again from its record, which keeps the secret sealed: the same successor can be handed out twice within
 //! the grace period (checklist G-08), and an old token is told from a forged one at any later time, restart or not (G-07).
 //! Generations are counted, not timed: a hundred rotations in one second are a hundred generations (G-06).
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{Client, CodeGrant, GrantId, code::SignIn};
 use crate::{
     clock::Entropy,
-    domain::{AppId, TenantId, tenant::IdentitySource},
+    domain::{AppId, TenantId, UserId, tenant::IdentitySource},
     error::Code,
     oidc::Scopes,
     seal::KeyRing,
@@ -82,6 +83,7 @@ pub struct RefreshFamily {
 #[derive(Clone)]
 pub struct PresentedToken {
     family: GrantId,
+    user: UserId,
     generation: u64,
     mac: [u8; 32],
 }
@@ -126,7 +128,7 @@ pub struct Rotated {
 }
 
 impl PresentedToken {
-    const LENGTH: usize = 16 + 8 + 32;
+    const LENGTH: usize = 16 + 16 + 8 + 32;
 
     /// Reads a token; `None` when it has not exactly the form of one.
     #[must_use]
@@ -134,14 +136,26 @@ impl PresentedToken {
         let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(token.expose()).ok()?);
         let bytes: &[u8; Self::LENGTH] = bytes.as_slice().try_into().ok()?;
         let (family, rest) = bytes.split_first_chunk()?;
+        let (user, rest) = rest.split_first_chunk()?;
         let (generation, mac) = rest.split_first_chunk()?;
-        Some(Self { family: GrantId(*family), generation: u64::from_be_bytes(*generation), mac: mac.try_into().ok()? })
+        Some(Self {
+            family: GrantId(*family),
+            user: UserId(uuid::Uuid::from_bytes(*user)),
+            generation: u64::from_be_bytes(*generation),
+            mac: mac.try_into().ok()?,
+        })
     }
 
     /// The family that it names, to look it up.
     #[must_use]
     pub fn family(&self) -> GrantId {
         self.family
+    }
+
+    /// The user that it names, to look them up.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.user
     }
 }
 
@@ -225,22 +239,27 @@ impl RefreshFamily {
 
     /// Whether `presented` is a token that this family has given out.
     fn made(&self, key: &hmac::Key, presented: &PresentedToken) -> bool {
-        let genuine = constant_time_eq(&presented.mac, mac(key, self.id, presented.generation).as_ref());
-        genuine && presented.family == self.id && (1..=self.generation).contains(&presented.generation)
+        let genuine = constant_time_eq(&presented.mac, self.mac(key, presented.generation).as_ref());
+        genuine
+            && presented.family == self.id
+            && presented.user == self.sign_in.user
+            && (1..=self.generation).contains(&presented.generation)
     }
 
     fn token(&self, key: &hmac::Key, generation: u64) -> Secret {
-        let mac = mac(key, self.id, generation);
-        Secret::new(BASE64_URL_SAFE_NO_PAD.encode([&self.id.0, generation.to_be_bytes().as_slice(), mac.as_ref()].concat()))
+        let (user, mac) = (self.sign_in.user.as_bytes(), self.mac(key, generation));
+        let token = [self.id.0.as_slice(), user, &generation.to_be_bytes(), mac.as_ref()].concat();
+        Secret::new(BASE64_URL_SAFE_NO_PAD.encode(token))
+    }
+
+    fn mac(&self, key: &hmac::Key, generation: u64) -> hmac::Tag {
+        let user = self.sign_in.user.as_bytes();
+        hmac::sign(key, &[b"refresh".as_slice(), &self.id.0, user, &generation.to_be_bytes()].concat())
     }
 }
 
 fn mac_key(secret: &[u8]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret)
-}
-
-fn mac(key: &hmac::Key, family: GrantId, generation: u64) -> hmac::Tag {
-    hmac::sign(key, &[b"refresh".as_slice(), &family.0, &generation.to_be_bytes()].concat())
 }
 
 fn purpose(tenant: TenantId, family: GrantId) -> Vec<u8> {

@@ -84,7 +84,7 @@ fn g_08_two_tabs_get_the_same_successor_within_the_grace_period() {
 fn g_10_only_the_whole_refresh_token_is_known() {
     let (family, token) = begin();
     let text = token.expose();
-    assert_eq!(text.len(), 75);
+    assert_eq!(text.len(), 96);
     for cut in 0..text.len() {
         assert!(PresentedToken::parse(&Secret::new(&text[..cut])).is_none());
         assert!(cut == 0 || PresentedToken::parse(&Secret::new(&text[cut..])).is_none());
