@@ -94,7 +94,7 @@ pub fn build(config: &Config, foundation: Foundation) -> anyhow::Result<Arc<Vest
     let Foundation { store, ring, clock, entropy, .. } = foundation.clone();
     let client = outbound::Client::new(config.outbound.clone())?;
     Ok(Arc::new(Vestibule {
-        directory: Directory::new(foundation.clone()),
+        directory: Directory::new(foundation.clone(), Arc::clone(&live)),
         feed: FeedLog::new(Arc::clone(&live), FeedLog::CAPACITY, &*entropy),
         live,
         upstreams: Upstreams::new(client, Arc::clone(&clock), Arc::clone(&entropy)),

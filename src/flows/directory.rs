@@ -2,7 +2,8 @@
 //!
 //! A tenant's configuration (apps, federations, agreements, keys) is read once and shared as a snapshot; users never are.
 //! The store's feed drops snapshots, so a change is seen as soon as the feed reports it, and nothing remembered outlives
-//! a gap in the feed.
+//! a gap in the feed. While the feed is silent nothing is answered from memory: a server that is cut off from it decides on
+//! what the store says, or not at all.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use std::{
     },
 };
 
-use super::Foundation;
+use super::{Foundation, single_flight::SingleFlight};
 use crate::{
     domain::{
         AppId, Domain, FederationId, TenantId,
@@ -23,10 +24,11 @@ use crate::{
         terms::Agreement,
     },
     error::Code,
+    live::{Live, LiveState},
     oidc::keys::KeySet,
     store::{
         Change, Key, Partition, StoreError,
-        records::{self, Claim, TermsEpoch, kind},
+        records::{self, Claim, RecordKey, TermsEpoch, decode, kind},
     },
 };
 
@@ -74,17 +76,29 @@ impl TenantView {
 #[derive(Debug)]
 pub struct Directory {
     foundation: Foundation,
+    live: Arc<LiveState>,
     views: papaya::HashMap<TenantId, Arc<TenantView>>,
     claims: papaya::HashMap<Key, TenantId>,
+    view_reads: SingleFlight<TenantId, Result<Option<Arc<TenantView>>, StoreError>>,
+    claim_reads: SingleFlight<Key, Result<Option<TenantId>, StoreError>>,
     /// Counts what was dropped: a snapshot that was being read meanwhile is not kept.
     dropped: AtomicU64,
 }
 
 impl Directory {
-    /// An empty memory over a store.
+    /// An empty memory over a store. It is believed while `live` is fresh, since then the feed that drops what has changed
+    /// is in touch with the store.
     #[must_use]
-    pub fn new(foundation: Foundation) -> Self {
-        Self { foundation, views: papaya::HashMap::new(), claims: papaya::HashMap::new(), dropped: AtomicU64::new(0) }
+    pub fn new(foundation: Foundation, live: Arc<LiveState>) -> Self {
+        Self {
+            foundation,
+            live,
+            views: papaya::HashMap::new(),
+            claims: papaya::HashMap::new(),
+            view_reads: SingleFlight::default(),
+            claim_reads: SingleFlight::default(),
+            dropped: AtomicU64::new(0),
+        }
     }
 
     /// Forgets what a change concerns.
@@ -119,31 +133,47 @@ impl Directory {
     /// # Errors
     /// When the store is unavailable.
     pub async fn tenant(&self, id: TenantId) -> Result<Option<Arc<TenantView>>, StoreError> {
-        if let Some(view) = self.views.pin().get(&id) {
-            return Ok(Some(Arc::clone(view)));
+        let known = || self.remembered(&self.views, &id);
+        match known() {
+            Some(view) => Ok(Some(view)),
+            None => self.view_reads.read(&id, || known().map(|view| Ok(Some(view))), || self.read_view(id)).await,
         }
+    }
+
+    /// What is in memory, unless the feed is silent: then nobody would have said that it has changed.
+    fn remembered<K: Eq + std::hash::Hash, V: Clone>(&self, memory: &papaya::HashMap<K, V>, key: &K) -> Option<V> {
+        self.live.fresh(self.foundation.now()).then(|| memory.pin().get(key).cloned()).flatten()
+    }
+
+    /// Keeps what was read, unless something was dropped since `before`: then it is used once.
+    fn remember<K: Eq + std::hash::Hash + Clone, V>(&self, memory: &papaya::HashMap<K, V>, key: &K, value: V, before: u64) {
+        if memory.len() >= LIMIT {
+            memory.pin().clear();
+        }
+        memory.pin().insert(key.clone(), value);
+        if self.dropped.load(Ordering::SeqCst) != before {
+            memory.pin().remove(key);
+        }
+    }
+
+    async fn read_view(&self, id: TenantId) -> Result<Option<Arc<TenantView>>, StoreError> {
         let before = self.dropped.load(Ordering::SeqCst);
         let Some(view) = self.read(id).await?.map(Arc::new) else { return Ok(None) };
-        if self.views.len() >= LIMIT {
-            self.views.pin().clear();
-        }
-        self.views.pin().insert(id, Arc::clone(&view));
-        if self.dropped.load(Ordering::SeqCst) != before {
-            // Something changed while this was read: use it once, do not keep it.
-            self.views.pin().remove(&id);
-        }
+        self.remember(&self.views, &id, Arc::clone(&view), before);
         Ok(Some(view))
     }
 
     async fn read(&self, id: TenantId) -> Result<Option<TenantView>, StoreError> {
         let store = &self.foundation.store;
         // The epoch first: a snapshot may be newer than its epoch says, never older.
-        let terms_epoch = store.get(&records::terms_epoch(id)).await?.map(|stored| stored.value).unwrap_or_default();
-        let Some(tenant) = store.get(&records::tenant(id)).await? else { return Ok(None) };
-        let apps = store.list(&records::apps(id)).await?;
-        let federations = store.list(&records::federations(id)).await?;
-        let agreements = store.list(&records::agreements(id)).await?;
-        let keys = store.list(&records::signing_keys(id)).await?;
+        let known = [records::terms_epoch(id).key().clone(), records::tenant(id).key().clone()];
+        let mut found = store.entries(&known).await?.into_iter();
+        let terms_epoch = found.next().flatten().map(decode::<TermsEpoch>).transpose()?;
+        let Some(tenant) = found.next().flatten().map(decode::<Tenant>).transpose()? else { return Ok(None) };
+        let (apps, federations, agreements, keys) =
+            (records::apps(id), records::federations(id), records::agreements(id), records::signing_keys(id));
+        let (apps, federations, agreements, keys) =
+            tokio::try_join!(store.list(&apps), store.list(&federations), store.list(&agreements), store.list(&keys))?;
         let keys = keys.into_iter().map(|stored| stored.value).collect();
         let keys = KeySet::open(self.foundation.issuer(id), keys, &self.foundation.ring)
             .map_err(|error| StoreError::Corrupt(format!("signing keys of tenant {id}: {error}")))?;
@@ -153,7 +183,7 @@ impl Directory {
             federations: federations.into_iter().map(|stored| stored.value).collect(),
             agreements: agreements.into_iter().map(|stored| stored.value).collect(),
             keys,
-            terms_epoch,
+            terms_epoch: terms_epoch.map(|stored| stored.value).unwrap_or_default(),
         }))
     }
 
@@ -165,20 +195,21 @@ impl Directory {
         self.claim(&records::host_claim(host)).await
     }
 
-    async fn claim(&self, key: &records::RecordKey<Claim>) -> Result<Option<TenantId>, StoreError> {
-        if let Some(tenant) = self.claims.pin().get(key.key()) {
-            return Ok(Some(*tenant));
+    async fn claim(&self, claim: &RecordKey<Claim>) -> Result<Option<TenantId>, StoreError> {
+        let known = || self.remembered(&self.claims, claim.key());
+        match known() {
+            Some(tenant) => Ok(Some(tenant)),
+            None => {
+                self.claim_reads.read(claim.key(), || known().map(|tenant| Ok(Some(tenant))), || self.read_claim(claim)).await
+            }
         }
+    }
+
+    async fn read_claim(&self, claim: &RecordKey<Claim>) -> Result<Option<TenantId>, StoreError> {
         let before = self.dropped.load(Ordering::SeqCst);
-        let Some(claim) = self.foundation.store.get(key).await? else { return Ok(None) };
-        if self.claims.len() >= LIMIT {
-            self.claims.pin().clear();
-        }
-        self.claims.pin().insert(key.key().clone(), claim.value.tenant);
-        if self.dropped.load(Ordering::SeqCst) != before {
-            self.claims.pin().remove(key.key());
-        }
-        Ok(Some(claim.value.tenant))
+        let Some(found) = self.foundation.store.get(claim).await? else { return Ok(None) };
+        self.remember(&self.claims, claim.key(), found.value.tenant, before);
+        Ok(Some(found.value.tenant))
     }
 
     /// The tenant context of a link: the one tenant that all its sources agree on.
@@ -191,22 +222,35 @@ impl Directory {
         for name in link.names() {
             answers.push((name, self.look_up(name).await.map_err(unavailable)?));
         }
-        let id = link.resolve(|name| answers.iter().find(|(known, _)| *known == name).map_or(Lookup::Unknown, |(_, a)| *a))?;
-        self.tenant(id).await.map_err(unavailable)?.ok_or(Code::TenantUnknown)
+        let id = link.resolve(|name| {
+            let answer = answers.iter().find(|(known, _)| *known == name);
+            answer.map_or(Lookup::Unknown, |(_, (lookup, _))| *lookup)
+        })?;
+        // What was just read for the answer is not read again.
+        let mut views = answers.into_iter().filter_map(|(_, (_, view))| view);
+        views.find(|view| view.tenant.id == id).ok_or(Code::TenantUnknown)
     }
 
-    async fn look_up(&self, name: &TenantName) -> Result<Lookup, StoreError> {
-        Ok(match name {
-            TenantName::Id(id) => self.tenant(*id).await?.map_or(Lookup::Unknown, |view| Lookup::Tenant(view.tenant.id)),
-            TenantName::Domain(domain) => {
-                let Some(id) = self.claim(&records::domain_claim(domain)).await? else { return Ok(Lookup::Unknown) };
-                match self.tenant(id).await?.and_then(|view| view.tenant.domain(domain).map(|claim| claim.verified)) {
-                    Some(true) => Lookup::Tenant(id),
-                    Some(false) => Lookup::Unverified,
-                    None => Lookup::Unknown,
-                }
-            }
-        })
+    /// What a name stands for, and the tenant that was looked at to find out.
+    async fn look_up(&self, name: &TenantName) -> Result<(Lookup, Option<Arc<TenantView>>), StoreError> {
+        let (id, domain) = match name {
+            TenantName::Id(id) => (Some(*id), None),
+            TenantName::Domain(domain) => (self.claim(&records::domain_claim(domain)).await?, Some(domain)),
+        };
+        let view = match id {
+            Some(id) => self.tenant(id).await?,
+            None => None,
+        };
+        let lookup = match (&view, domain) {
+            (None, _) => Lookup::Unknown,
+            (Some(view), None) => Lookup::Tenant(view.tenant.id),
+            (Some(view), Some(domain)) => match view.tenant.domain(domain).map(|claim| claim.verified) {
+                Some(true) => Lookup::Tenant(view.tenant.id),
+                Some(false) => Lookup::Unverified,
+                None => Lookup::Unknown,
+            },
+        };
+        Ok((lookup, view))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod passwords;
 pub mod prove;
 pub mod redeem;
 pub mod session;
+mod single_flight;
 pub mod tokens;
 
 use std::sync::Arc;
