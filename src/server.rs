@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     config::{Config, Listen, MailTransport, files::read_key_ring},
-    flows::{Foundation, Vestibule, directory::Directory, live},
+    flows::{Foundation, Vestibule, directory::Directory, documents::Documents, live},
     http::{Door, front},
     identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
     live::{FeedLog, LiveState},
@@ -97,6 +97,7 @@ pub fn build(config: &Config, foundation: Foundation) -> anyhow::Result<Arc<Vest
         directory: Directory::new(foundation.clone(), Arc::clone(&live)),
         feed: FeedLog::new(Arc::clone(&live), FeedLog::CAPACITY, &*entropy),
         live,
+        documents: Documents::new(store.clone()),
         upstreams: Upstreams::new(client, Arc::clone(&clock), Arc::clone(&entropy)),
         passcodes: Passcodes::new(store.clone(), ring.clone(), clock.clone(), entropy.clone()),
         accounts: Accounts::new(store, ring.clone(), clock.clone(), entropy.clone()),

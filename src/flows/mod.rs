@@ -40,6 +40,8 @@ pub struct Vestibule {
     pub live: Arc<LiveState>,
     /// The same, for doors elsewhere.
     pub feed: FeedLog,
+    /// Documents of agreements, and logos.
+    pub documents: documents::Documents,
     /// Home organisations.
     pub upstreams: Upstreams,
     /// One-time passcodes.

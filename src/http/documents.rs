@@ -20,7 +20,7 @@ use crate::{
         terms::{DocumentId, MediaType},
     },
     error::Code,
-    flows::{Vestibule, documents},
+    flows::Vestibule,
 };
 
 /// A document that a journey asks to be read.
@@ -41,26 +41,25 @@ pub async fn document(
     let Some((title, document_language, version)) = found else {
         return open.visit.refuse_in(Some(&open.view), Code::PathUnknown);
     };
-    let foundation = &open.vestibule().foundation;
     let tenant = open.view.tenant.id;
-    let bytes = match documents::bytes(foundation, tenant, &version.document).await {
+    let bytes = match open.vestibule().documents.bytes(tenant, &version.document).await {
         Ok(bytes) => bytes,
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
     };
     if version.media == MediaType::Pdf {
-        return pdf(bytes, open.chrome(None).https);
+        return pdf(&bytes, open.chrome(None).https);
     }
-    let Ok(text) = String::from_utf8(bytes) else { return open.visit.refuse_in(Some(&open.view), Code::Internal) };
+    let Ok(text) = std::str::from_utf8(&bytes) else { return open.visit.refuse_in(Some(&open.view), Code::Internal) };
     let mut chrome = open.chrome(None);
     chrome.account = None;
-    let body = rendered(version.media, &text);
+    let body = rendered(version.media, text);
     let page = Document { chrome, title, document_language, version: version.version, published: version.published, body };
     page.into_response()
 }
 
 /// A PDF as a document of its own, in the browser's viewer: never executed, never framed, never sniffed.
-fn pdf(bytes: Vec<u8>, https: bool) -> Response {
-    let mut response = Response::new(Body::from(bytes));
+fn pdf(bytes: &[u8], https: bool) -> Response {
+    let mut response = Response::new(Body::from(bytes.to_vec()));
     protect(response.headers_mut(), None, https);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
@@ -80,9 +79,9 @@ pub async fn logo(State(_): State<Arc<Vestibule>>, Path((authority, logo)): Path
     };
     let wanted = view.tenant.branding.logo.filter(|known| known.to_string() == logo);
     let Some(wanted) = wanted else { return visit.refuse_in(Some(&view), Code::PathUnknown) };
-    match documents::bytes(&visit.vestibule.foundation, view.tenant.id, &wanted).await {
+    match visit.vestibule.documents.bytes(view.tenant.id, &wanted).await {
         Ok(bytes) => {
-            let mut response = Response::new(Body::from(bytes));
+            let mut response = Response::new(Body::from(bytes.to_vec()));
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -19,7 +19,7 @@ use crate::{
         audit::{Activity, Event},
         user::User,
     },
-    flows::Foundation,
+    flows::{Foundation, documents::Documents},
     seal::KeyRing,
     store::{
         Change, Entry, Key, Page, Partition, Watch,
@@ -117,6 +117,11 @@ impl House {
         self.foundation.store.get(key).await.unwrap().map(|stored| stored.value)
     }
 
+    /// Its documents, of which nothing was read yet.
+    fn documents(&self) -> Documents {
+        Documents::new(self.foundation.store.clone())
+    }
+
     async fn user(&self, mail: &str) -> User {
         let held = self.get(&records::address(tenant(), &address(mail))).await.expect("somebody has the address");
         self.get(&records::user(tenant(), held.user)).await.expect("a user")
@@ -208,10 +213,10 @@ async fn everything_that_is_declared_is_made() {
     assert!(secrets.len() == 1 && secrets[0].matches(SECRET));
     let agreements = house.foundation.store.list(&records::agreements(tenant())).await.unwrap();
     let document = agreements[0].value.files[0].versions[0].document;
-    let text = crate::flows::documents::text(&house.foundation, tenant(), &document).await.unwrap();
+    let text = house.documents().text(tenant(), &document).await.unwrap();
     assert_eq!(text, "# Terms\n\nBe kind.\n");
     let logo = stored.branding.logo.expect("a logo");
-    assert!(crate::flows::documents::bytes(&house.foundation, tenant(), &logo).await.unwrap().starts_with(b"\x89PNG"));
+    assert!(house.documents().bytes(tenant(), &logo).await.unwrap().starts_with(b"\x89PNG"));
 
     let maria = house.user("maria@fabrikam.example").await;
     assert!(maria.is_pending() && maria.account_enabled);

@@ -12,7 +12,6 @@ use crate::{
     },
     error::Code,
     flows::{
-        documents,
         journey::{Loaded, ways},
         prove,
     },
@@ -221,7 +220,7 @@ async fn terms(open: Open, loaded: &Loaded, shown: Owed<'_>, error: Option<Code>
     let (agreement, file, version) = (shown.agreement, shown.file, shown.version);
     let panel = match version.media {
         MediaType::Pdf => None,
-        kind => match documents::text(&open.vestibule().foundation, open.view.tenant.id, &version.document).await {
+        kind => match open.vestibule().documents.text(open.view.tenant.id, &version.document).await {
             Ok(text) => Some(rendered(kind, &text)),
             Err(code) => return open.visit.refuse_in(Some(&open.view), code),
         },

@@ -90,7 +90,7 @@ async fn an_apply_that_was_cut_off_can_be_run_again() {
 
     house.apply(&text).await;
     assert_eq!(house.owner("contoso.example").await, Some(id), "the claims are found again");
-    let text = crate::flows::documents::text(&house.foundation, id, &document.id).await.unwrap();
+    let text = house.documents().text(id, &document.id).await.unwrap();
     assert_eq!(text, "# Terms\n\nBe kind.\n");
     house.audit().await;
 }

@@ -27,7 +27,7 @@ async fn other_bytes_are_a_new_version_and_the_same_bytes_are_none() {
     assert_eq!(versions.iter().map(|v| (v.version, v.major)).collect::<Vec<_>>(), [(1, true), (2, true)]);
     assert!(versions[1].published > versions[0].published);
     for version in &versions {
-        assert!(crate::flows::documents::text(&house.foundation, tenant(), &version.document).await.is_ok(), "old ones stay");
+        assert!(house.documents().text(tenant(), &version.document).await.is_ok(), "old ones stay");
     }
     assert!(house.epoch().await.everywhere > first.everywhere);
     let raised = house.epoch().await;
@@ -99,7 +99,7 @@ async fn documents_that_cannot_be_shown_are_refused() {
     put(&mut largest, "terms.pdf", &pdf);
     house.try_apply(&largest, false).await.unwrap();
     let document = house.agreement("Terms").await.files[0].versions[0].document;
-    assert_eq!(crate::flows::documents::bytes(&house.foundation, tenant(), &document).await.unwrap(), pdf);
+    assert_eq!(house.documents().bytes(tenant(), &document).await.unwrap().to_vec(), pdf);
 }
 
 #[tokio::test]
