@@ -60,7 +60,8 @@
 //! 1. A link or an authorization request names a tenant ([`domain::link`]) and begins a [`flows::journey::Journey`], which
 //!    travels sealed in the browser. The store knows nothing of it: an anonymous visitor writes nothing.
 //! 2. Each page takes down one fact and comes back to one dispatcher (`http::journey`), which loads the facts and asks
-//!    [`domain::journey::next`] for the step that is owed.
+//!    [`domain::journey::next`] for the step that is owed. What was read for one page travels on with the journey, good for
+//!    asking the next question ([`flows::Seen`]).
 //! 3. When everything is agreed, [`flows::redeem`] makes it true in one commit: the identity bound, the answers recorded,
 //!    the audit entries written.
 //! 4. [`domain::journey::settle`] gives the proof, [`domain::journey::Settled`], without which no code and no token is made

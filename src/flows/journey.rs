@@ -1,4 +1,4 @@
-//! A sign-in in progress, as it travels sealed in the browser, and the facts that are loaded for it.
+//! A sign-in in progress, as it travels sealed in the browser.
 //!
 //! The store knows nothing of a journey until it ends: what was typed, proven, opened and agreed to is in the browser's
 //! cookie, where nobody can read or change it, and becomes true for everybody in one commit.
@@ -7,26 +7,20 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, directory::TenantView, session::Session};
+use super::{Foundation, directory::TenantView, seen::Seen};
 use crate::{
     domain::{
-        AppId, EmailAddress, LanguageTag, SessionId, TenantId, UserId,
-        app::App,
-        journey::{Demands, Facts, Person, Recognised},
+        EmailAddress, SessionId, TenantId, UserId,
+        journey::Demands,
         link::Destination,
-        redemption::recognise,
         tenant::IdentitySource,
         terms::{Acceptance, DocumentId},
-        user::{User, VerifiedIdentity},
+        user::VerifiedIdentity,
     },
     error::Code,
     identity::upstream::UpstreamAttempt,
     oidc::{AuthorizeRequest, authorize::Prompts},
     secret::constant_time_eq,
-    store::{
-        Entry, Key, StoreError,
-        records::{self, Assignment, Stored, UserRef, decode},
-    },
 };
 
 /// How long a sign-in may take.
@@ -74,6 +68,9 @@ pub struct Journey {
     pub switching: bool,
     /// The sign-in at a home organisation that is under way.
     pub attempt: Option<UpstreamAttempt>,
+    /// Who holds the address that a code was asked for: where to look first once it is proven, and nothing more. Nobody's
+    /// id for strangers, so that the journey is as long.
+    pub holder: Option<UserId>,
     /// When a code was sent last.
     pub code_sent: Option<Timestamp>,
     /// How many codes were asked for.
@@ -86,6 +83,8 @@ pub struct Journey {
     pub opened: Vec<DocumentId>,
     /// Which agreements were accepted.
     pub given: Vec<Acceptance>,
+    /// What was seen of the person when somebody looked last.
+    pub seen: Option<Seen>,
 }
 
 /// What was proven in a journey, and the one session that it may become: a journey that is replayed is the same session
@@ -119,12 +118,14 @@ impl Journey {
             chosen: None,
             switching: false,
             attempt: None,
+            holder: None,
             code_sent: None,
             codes_sent: 0,
             proof: None,
             permissions_accepted: None,
             opened: Vec::new(),
             given: Vec::new(),
+            seen: None,
         }
     }
 
@@ -132,6 +133,12 @@ impl Journey {
     #[must_use]
     pub fn seal(&self, foundation: &Foundation) -> String {
         foundation.ring.seal(b"journey", self, &*foundation.entropy)
+    }
+
+    /// The journey without what was seen of its person, which can be read again.
+    #[must_use]
+    pub fn without_seen(&self) -> Self {
+        Self { seen: None, ..self.clone() }
     }
 
     /// Reads a cookie.
@@ -187,12 +194,19 @@ impl Journey {
     fn forget_proof(&mut self) {
         self.chosen = None;
         self.attempt = None;
+        self.holder = None;
         self.code_sent = None;
         self.codes_sent = 0;
         self.proof = None;
         self.permissions_accepted = None;
         self.opened.clear();
         self.given.clear();
+        self.seen = None;
+    }
+
+    /// Whether a session may vouch for the person: not for somebody else, whom they said they are.
+    pub(super) fn may_come_by_session(&self) -> bool {
+        !self.switching && self.address.is_none()
     }
 
     /// Whether an earlier sign-in is not enough.
@@ -217,185 +231,6 @@ impl Journey {
             authenticated_since: by_age.max(at_once).filter(|_| self.proof.is_none()),
             permissions_since: consent.then_some(self.started),
         }
-    }
-}
-
-/// What the store says about the person of a journey.
-#[derive(Debug, Default)]
-pub struct Loaded {
-    /// The user that they are.
-    pub user: Option<Stored<User>>,
-    /// Why they are nobody here.
-    refused: Option<Code>,
-    /// The way to sign in that applies to the address they typed.
-    source: Option<Option<IdentitySource>>,
-    /// Their answers to agreements.
-    pub acceptances: Option<Stored<Vec<Acceptance>>>,
-    /// Their assignment to the app.
-    pub assignment: Option<Assignment>,
-    /// The session they come with, where it is what vouches for them.
-    pub session: Option<Session>,
-}
-
-impl Loaded {
-    /// Reads what there is to know.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    pub async fn load(
-        foundation: &Foundation,
-        view: &TenantView,
-        journey: &Journey,
-        session: Option<&Session>,
-    ) -> Result<Self, StoreError> {
-        let mut loaded = Self::default();
-        if let Some(proof) = &journey.proof {
-            match Self::match_identity(foundation, view, &proof.identity).await? {
-                Ok(user) => loaded.user = Some(user),
-                Err(code) => loaded.refused = Some(code),
-            }
-        } else if let Some(session) = session.filter(|_| !journey.switching && journey.address.is_none()) {
-            loaded.user = foundation.store.get(&records::user(view.tenant.id, session.user)).await?;
-            loaded.session = loaded.user.is_some().then(|| session.clone());
-        }
-        if let (None, Some(address)) = (&journey.proof, &journey.address) {
-            // By the address's domain alone, so that strangers and guests see the same (decision of the tenant's order, never
-            // of what is known about an address).
-            let ways = ways(view, address);
-            loaded.source = Some(journey.chosen.filter(|chosen| ways.contains(chosen)).or(ways.first().copied()));
-        }
-        if let Some(user) = loaded.user.as_ref().map(|user| user.value.id) {
-            loaded.read_answers(foundation, view.tenant.id, user, journey.destination.app()).await?;
-        }
-        Ok(loaded)
-    }
-
-    /// The keys to read for a user who is known already; take the answers to [`Loaded::from_entries`].
-    #[must_use]
-    pub fn keys_of_user(tenant: TenantId, user: UserId, app: AppId) -> [Key; 3] {
-        [
-            records::user(tenant, user).key().clone(),
-            records::acceptances(tenant, user).key().clone(),
-            records::assignment(tenant, user, app).key().clone(),
-        ]
-    }
-
-    /// What was read under [`Loaded::keys_of_user`].
-    ///
-    /// # Errors
-    /// When a record is unreadable.
-    pub fn from_entries(mut entries: impl Iterator<Item = Option<Entry>>) -> Result<Self, StoreError> {
-        let user = entries.next().flatten().map(decode).transpose()?;
-        let acceptances = entries.next().flatten().map(decode).transpose()?;
-        let assignment = entries.next().flatten().map(decode::<Assignment>).transpose()?.map(|stored| stored.value);
-        Ok(Self { user, acceptances, assignment, ..Self::default() })
-    }
-
-    async fn read_answers(
-        &mut self,
-        foundation: &Foundation,
-        tenant: TenantId,
-        user: UserId,
-        app: Option<AppId>,
-    ) -> Result<(), StoreError> {
-        let mut keys = vec![records::acceptances(tenant, user).key().clone()];
-        keys.extend(app.map(|app| records::assignment(tenant, user, app).key().clone()));
-        let mut found = foundation.store.entries(&keys).await?.into_iter();
-        self.acceptances = found.next().flatten().map(decode).transpose()?;
-        self.assignment = found.next().flatten().map(decode::<Assignment>).transpose()?.map(|stored| stored.value);
-        Ok(())
-    }
-
-    /// The user who has this identity, or holds its verified address and is yet to come.
-    async fn match_identity(
-        foundation: &Foundation,
-        view: &TenantView,
-        proof: &VerifiedIdentity,
-    ) -> Result<Result<Stored<User>, Code>, StoreError> {
-        let tenant = view.tenant.id;
-        if proof.source == IdentitySource::LocalAccount {
-            // The password was this user's: the subject is the user.
-            let Ok(user) = proof.identity.subject.parse() else { return Ok(Err(Code::NotInvited)) };
-            return Ok(foundation.store.get(&records::user(tenant, user)).await?.ok_or(Code::NotInvited));
-        }
-        let by_identity = records::identity(tenant, &proof.identity);
-        let by_address = proof.email.as_ref().map(|email| records::address(tenant, email.address()));
-        let keys: Vec<_> = [Some(by_identity.clone()), by_address].into_iter().flatten().collect();
-        let refs: Vec<Option<Stored<UserRef>>> = foundation.store.get_all(&keys).await?;
-        let users: Vec<_> = refs.iter().flatten().map(|found| records::user(tenant, found.value.user)).collect();
-        let mut users = foundation.store.get_all(&users).await?.into_iter();
-        let mut users = refs.iter().map(|found| found.as_ref().and_then(|_| users.next().flatten()));
-        let (bound, holder) = (users.next().flatten(), users.next().flatten());
-        let found = recognise(proof, bound.as_ref().map(|user| &user.value), holder.as_ref().map(|user| &user.value));
-        Ok(match found.map(|user| user.id) {
-            Ok(id) => bound.into_iter().chain(holder).find(|user| user.value.id == id).ok_or(Code::NotInvited),
-            Err(code) => Err(code),
-        })
-    }
-
-    /// The facts, for [`crate::domain::journey`] to decide on.
-    #[must_use]
-    pub fn facts<'a>(&'a self, view: &'a TenantView, journey: &'a Journey, languages: &'a [LanguageTag]) -> Facts<'a> {
-        let person = match (&self.user, self.refused, self.source) {
-            (Some(user), ..) => Person::Recognised(self.recognised(&user.value, journey)),
-            (None, Some(code), _) => Person::Refused(code),
-            (None, None, Some(source)) => Person::Claims(source),
-            (None, None, None) => Person::Unknown,
-        };
-        Facts {
-            tenant: &view.tenant,
-            app: self.app(view, journey),
-            person,
-            assigned: self.assignment.is_some(),
-            permissions_accepted: journey.permissions_accepted,
-            agreements: &view.agreements,
-            recorded: self.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default(),
-            given: &journey.given,
-            languages,
-            demands: journey.demands(),
-        }
-    }
-
-    /// The facts about a user who is known already and was in the session since `began`.
-    #[must_use]
-    pub fn facts_of_user<'a>(
-        &'a self,
-        view: &'a TenantView,
-        app: Option<&'a App>,
-        auth_time: Timestamp,
-        began: Timestamp,
-    ) -> Facts<'a> {
-        let person = match &self.user {
-            Some(user) => Person::Recognised(Recognised { user: &user.value, auth_time, began, proof: None }),
-            None => Person::Refused(Code::NotInvited),
-        };
-        Facts {
-            tenant: &view.tenant,
-            app,
-            person,
-            assigned: self.assignment.is_some(),
-            permissions_accepted: None,
-            agreements: &view.agreements,
-            recorded: self.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default(),
-            given: &[],
-            languages: &[],
-            demands: Demands::default(),
-        }
-    }
-
-    fn recognised<'a>(&'a self, user: &'a User, journey: &'a Journey) -> Recognised<'a> {
-        match (&journey.proof, &self.session) {
-            (Some(Proof { identity: proof, at, .. }), _) => {
-                Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) }
-            }
-            (None, Some(session)) => Recognised { user, auth_time: session.auth_time, began: session.began, proof: None },
-            (None, None) => Recognised { user, auth_time: Timestamp::MIN, began: Timestamp::MIN, proof: None },
-        }
-    }
-
-    #[allow(clippy::unused_self, reason = "reads with the others")]
-    fn app<'a>(&self, view: &'a TenantView, journey: &Journey) -> Option<&'a App> {
-        journey.destination.app().and_then(|app| view.apps.get(&app))
     }
 }
 

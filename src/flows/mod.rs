@@ -8,9 +8,12 @@ mod in_process;
 pub mod journey;
 pub mod keys;
 pub mod live;
+mod loaded;
 pub mod passwords;
+pub mod person;
 pub mod prove;
 pub mod redeem;
+mod seen;
 pub mod session;
 mod single_flight;
 pub mod tokens;
@@ -21,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use foundation::{Foundation, Races, audited};
 pub use in_process::InProcess;
+pub use loaded::Loaded;
+pub use seen::Seen;
 
 use crate::{
     domain::WebUrl,

@@ -6,13 +6,16 @@ use super::{
     Vestibule,
     directory::{TenantView, unavailable},
     journey::{Journey, ways},
+    loaded::Loaded,
+    person::Recognition,
+    seen::Seen,
 };
 use crate::{
     domain::{
-        EmailAddress, FederationId, WebUrl,
+        EmailAddress, FederationId, UserId, WebUrl,
         federation::Federation,
         tenant::IdentitySource,
-        user::{Identity, User, UserType, VerifiedIdentity},
+        user::{Identity, UserType, VerifiedIdentity},
     },
     error::Code,
     identity::{
@@ -21,7 +24,10 @@ use crate::{
     },
     mail,
     secret::Secret,
-    store::{Batch, records},
+    store::{
+        Batch,
+        records::{self, Stored, UserRef, decode},
+    },
 };
 
 /// Where a browser is sent to prove an identity.
@@ -105,7 +111,14 @@ fn offered(view: &TenantView, address: &EmailAddress, source: IdentitySource) ->
 pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, client: IpAddr) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::OneTimePasscode)?;
-    let holder = holder(vestibule, view, &address).await?;
+    let (tenant, foundation) = (view.tenant.id, &vestibule.foundation);
+    let index = [records::address(tenant, &address).key().clone()];
+    let (asked, found) = vestibule.passcodes.ask(&view.tenant, &address, client, &index).await?;
+    let index: Option<Stored<UserRef>> = found.into_iter().flatten().next().map(decode).transpose().map_err(unavailable)?;
+    // Strangers cost the same two reads, and their journeys grow by the same.
+    let user = index.map_or(UserId(uuid::Uuid::nil()), |index| index.value.user);
+    let holder = foundation.store.get(&records::user(tenant, user)).await.map_err(unavailable)?;
+    let holder = holder.map(|stored| stored.value).filter(|user| user.user_type == UserType::Guest);
     let language = holder.as_ref().and_then(|user| user.preferred_language.clone());
     let minutes = view.tenant.policy.passcode_minutes;
     let enqueue = |batch: Batch, code: &NewCode| {
@@ -123,22 +136,11 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
         })?;
         Ok(vestibule.outbox.enqueue(batch, view.tenant.id, &mail, code.expires, code.decoy))
     };
-    let sent = vestibule.passcodes.send(&view.tenant, &journey.id.0, &address, holder.is_some(), client, enqueue).await;
-    sent?;
+    vestibule.passcodes.send(asked, &journey.id.0, holder.is_some(), enqueue).await?;
+    journey.holder = Some(user);
     journey.code_sent = Some(vestibule.foundation.now());
     journey.codes_sent = journey.codes_sent.saturating_add(1);
     Ok(())
-}
-
-/// The guest who holds an address and could sign in with it.
-async fn holder(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) -> Result<Option<User>, Code> {
-    let store = &vestibule.foundation.store;
-    let tenant = view.tenant.id;
-    let index = store.get(&records::address(tenant, address)).await.map_err(unavailable)?;
-    // Strangers cost the same two reads.
-    let user = index.map_or(crate::domain::UserId(uuid::Uuid::nil()), |index| index.value.user);
-    let user = store.get(&records::user(tenant, user)).await.map_err(unavailable)?;
-    Ok(user.map(|stored| stored.value).filter(|user| user.user_type == UserType::Guest))
 }
 
 /// Takes the code that was typed.
@@ -148,11 +150,15 @@ async fn holder(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress
 pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, typed: &str) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::OneTimePasscode)?;
-    let email = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, &address, typed).await?;
-    let now = vestibule.foundation.now();
-    let identity = VerifiedIdentity {
-        // Whoever holds the mailbox is the same person the next time, at this tenant and nowhere else.
-        identity: Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: format!("mailto:{address}") },
+    let (foundation, now) = (&vestibule.foundation, vestibule.foundation.now());
+    // Whoever holds the mailbox is the same person the next time, at this tenant and nowhere else.
+    let identity = Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: format!("mailto:{address}") };
+    let (tenant, app) = (view.tenant.id, journey.destination.app());
+    let recognition = Recognition { tenant, app, identity: &identity, address: Some(&address), likely: journey.holder };
+    let verified = vestibule.passcodes.verify(tenant, &journey.id.0, &address, typed, &recognition.keys()).await;
+    let (email, read) = verified?;
+    let proof = VerifiedIdentity {
+        identity: identity.clone(),
         source: IdentitySource::OneTimePasscode,
         email: Some(email),
         claimed_email: None,
@@ -160,7 +166,10 @@ pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut
         auth_time: now,
         amr: vec!["otp".to_owned()],
     };
-    journey.prove(identity, &vestibule.foundation);
+    // The code is used up: whatever is wrong with what was read beside it is for the next page to find out.
+    let found = recognition.finish(foundation, &proof, &mut read.into_iter()).await;
+    journey.prove(proof, foundation);
+    journey.seen = found.ok().and_then(Result::ok).and_then(|records| Seen::of(&Loaded::of(&records), now));
     Ok(())
 }
 

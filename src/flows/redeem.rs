@@ -7,14 +7,17 @@ use jiff::Timestamp;
 use super::{
     Races, Vestibule, audited,
     directory::{TenantView, unavailable},
-    journey::{Journey, Loaded},
+    journey::Journey,
+    loaded::{Loaded, Read},
+    person::PersonRecords,
+    seen::Seen,
     session::Session,
 };
 use crate::{
     crash,
     domain::{
-        LanguageTag,
-        audit::{Activity, Actor},
+        LanguageTag, TenantId,
+        audit::{Activity, Actor, Head},
         journey::{Step, next},
         redemption::redeem,
         terms::{Acceptance, Answer},
@@ -23,7 +26,7 @@ use crate::{
     error::Code,
     store::{
         Batch, Partition,
-        records::{self, UserRef},
+        records::{self, Acceptances, Stored, UserRef, decode},
     },
 };
 
@@ -41,66 +44,77 @@ pub async fn commit_agreed(
     let foundation = &vestibule.foundation;
     let mut races = Races::default();
     loop {
-        let loaded = Loaded::load(foundation, view, journey, session).await.map_err(unavailable)?;
+        let now = foundation.now();
+        let head = [records::audit_head(view.tenant.id).key().clone()];
+        let read = Loaded::read(foundation, view, journey, session, &head).await.map_err(unavailable)?;
+        let Read { loaded, records, beside } = read;
+        let head = beside.into_iter().flatten().next().map(decode).transpose().map_err(unavailable)?;
         crash::point("redeem-read");
+        journey.seen = Seen::of(&loaded, now);
         match next(&loaded.facts(view, journey, languages)) {
             Step::Redeem => {}
             Step::Refuse(code) => return Err(code),
             // Something is owed after all: the next page says what.
             _ => return Ok(()),
         }
-        let batch = agreed(vestibule, view, journey, &loaded).await?;
+        let (batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
         crash::point("redeem-decided");
         if races.won(foundation.store.commit(batch).await).map_err(unavailable)? {
             crash::point("redeem-committed");
             journey.given.clear();
             journey.permissions_accepted = None;
+            journey.seen = Seen::of(&after, now);
             return Ok(());
         }
     }
 }
 
-/// The batch that makes true what was agreed.
-async fn agreed(vestibule: &Vestibule, view: &TenantView, journey: &Journey, loaded: &Loaded) -> Result<Batch, Code> {
-    let foundation = &vestibule.foundation;
-    let (tenant, now) = (view.tenant.id, foundation.now());
-    let stored = loaded.user.as_ref().ok_or(Code::NotInvited)?;
+/// The batch that makes true what was agreed, and what is known of the person once it is.
+fn agreed(
+    tenant: TenantId,
+    journey: &Journey,
+    mut read: PersonRecords,
+    head: Option<&Stored<Head>>,
+    now: Timestamp,
+) -> Result<(Batch, Loaded), Code> {
+    let mut after = Loaded::of(&read);
+    let stored = read.user.take().ok_or(Code::NotInvited)?;
     let mut batch = Batch::new(Partition::Tenant(tenant));
     let mut activities = Vec::new();
 
-    let (user, activity) = after(&stored.value, journey, now)?;
+    let (user, activity) = user_after(&stored.value, journey, now)?;
     let key = records::user(tenant, stored.value.id);
-    batch = batch.unchanged(&key, Some(stored));
+    batch = batch.unchanged(&key, Some(&stored));
     if let Some(activity) = activity {
         batch = batch.put(&key, &user);
         activities.push(activity);
     }
     if let (true, Some(identity)) = (stored.value.is_pending(), user.identity()) {
-        let index = records::identity(tenant, identity);
-        let known = foundation.store.get(&index).await.map_err(unavailable)?;
-        if known.as_ref().is_some_and(|known| known.value.user != user.id) {
+        let (index, known) = (records::identity(tenant, identity), read.by_identity.as_ref());
+        if known.is_some_and(|known| known.value.user != user.id) {
             // Somebody else of this tenant has this identity already.
             return Err(Code::BoundToAnotherIdentity);
         }
-        batch = batch.unchanged(&index, known.as_ref()).put(&index, &UserRef { user: user.id });
+        batch = batch.unchanged(&index, known).put(&index, &UserRef { user: user.id });
     }
-    let recorded = loaded.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default();
+    let recorded = &mut after.acceptances;
     let fresh: Vec<_> = journey.given.iter().filter(|given| !is_recorded(recorded, given)).cloned().collect();
     if !fresh.is_empty() {
         let key = records::acceptances(tenant, user.id);
         activities.extend(fresh.iter().map(answered));
-        let all: Vec<_> = recorded.iter().cloned().chain(fresh).collect();
-        batch = batch.unchanged(&key, loaded.acceptances.as_ref()).put(&key, &all);
+        recorded.extend(fresh);
+        batch = batch.unchanged(&key, read.acceptances.as_ref()).put(&key, recorded);
     }
-    if activities.is_empty() {
-        return Ok(batch);
+    let actor = Actor::User(user.id);
+    after.user = Some(user);
+    if !activities.is_empty() {
+        batch = audited(batch, tenant, head, now, &actor, activities);
     }
-    let head = foundation.audit_head(tenant).await.map_err(unavailable)?;
-    Ok(audited(batch, tenant, head.as_ref(), now, &Actor::User(user.id), activities))
+    Ok((batch, after))
 }
 
 /// The user afterwards, and what to say of it in the audit log when something changed.
-fn after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, Option<Activity>), Code> {
+fn user_after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, Option<Activity>), Code> {
     let Some(accepted) = journey.permissions_accepted.filter(|_| user.user_type == UserType::Guest) else {
         return Ok((user.clone(), None));
     };
@@ -158,14 +172,16 @@ pub async fn record_decline(vestibule: &Vestibule, view: &TenantView, declined: 
     let key = records::acceptances(tenant, declined.user);
     let mut races = Races::default();
     loop {
-        let stored = foundation.store.get(&key).await.map_err(unavailable)?;
+        let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
+        let mut entries = foundation.store.entries(&keys).await.map_err(unavailable)?.into_iter();
+        let stored: Option<Stored<Acceptances>> = entries.next().flatten().map(decode).transpose().map_err(unavailable)?;
+        let head = entries.next().flatten().map(decode).transpose().map_err(unavailable)?;
         let mut all = stored.as_ref().map(|stored| stored.value.clone()).unwrap_or_default();
         if is_recorded(&all, declined) {
             return Ok(());
         }
         all.push(declined.clone());
         let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, stored.as_ref()).put(&key, &all);
-        let head = foundation.audit_head(tenant).await.map_err(unavailable)?;
         let actor = Actor::User(declined.user);
         let batch = audited(batch, tenant, head.as_ref(), declined.at, &actor, [answered(declined)]);
         if races.won(foundation.store.commit(batch).await).map_err(unavailable)? {

@@ -17,7 +17,7 @@ use crate::{
     secret::constant_time_eq,
     store::{
         Batch, Partition, StoreError,
-        records::{self, SessionEnd},
+        records::{self, SessionEnd, decode},
     },
 };
 
@@ -130,9 +130,12 @@ pub async fn end_because(foundation: &Foundation, session: &Session, why: Activi
     let mut races = Races::default();
     loop {
         let now = foundation.now();
-        if foundation.store.get(&key).await?.is_some() {
+        let keys = [key.key().clone(), records::audit_head(session.tenant).key().clone()];
+        let mut entries = foundation.store.entries(&keys).await?.into_iter();
+        if entries.next().flatten().is_some() {
             return Ok(());
         }
+        let head = entries.next().flatten().map(decode).transpose()?;
         let mut batch = Batch::new(Partition::Tenant(session.tenant));
         for of_session in foundation.store.list(&records::session_families(session.tenant, session.id)).await? {
             let family = of_session.value.family;
@@ -144,7 +147,6 @@ pub async fn end_because(foundation: &Foundation, session: &Session, why: Activi
         let forget = session.expires.saturating_add(SignedDuration::from_hours(1)).unwrap_or(session.expires);
         let end = SessionEnd { session: session.id, at: now, forget };
         batch = batch.absent(&key).put_until(&key, &end, Some(forget));
-        let head = foundation.audit_head(session.tenant).await?;
         let actor = Actor::User(session.user);
         let batch = audited(batch, session.tenant, head.as_ref(), now, &actor, [why.clone()]);
         if races.won(foundation.store.commit(batch).await)? {

@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Races, Vestibule, audited,
     directory::{TenantView, unavailable},
-    journey::Loaded,
+    loaded::Loaded,
+    person::PersonRecords,
     session::{self, Session},
 };
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
     secret::Secret,
     store::{
         Batch, Partition, StoreError,
-        records::{self, SessionFamily, UsedCode},
+        records::{self, SessionFamily, Stored, UsedCode, decode},
     },
 };
 
@@ -105,12 +106,12 @@ pub(super) async fn trade_code(
 
     let used = records::used_code(tenant, grant.id);
     let mut keys = vec![used.key().clone()];
-    keys.extend(Loaded::keys_of_user(tenant, grant.sign_in.user, grant.app));
+    keys.extend(PersonRecords::keys(tenant, grant.sign_in.user, Some(grant.app)));
     let mut entries = foundation.store.entries(&keys).await.map_err(unavailable)?.into_iter();
     if entries.next().flatten().is_some() {
         return Err(code_reused(vestibule, view, &grant).await);
     }
-    let loaded = Loaded::from_entries(entries).map_err(unavailable)?;
+    let loaded = Loaded::of(&PersonRecords::from_entries(&mut entries, Some(grant.app)).map_err(unavailable)?);
     let settled = still_settled(vestibule, view, client.app(), &loaded, &grant.sign_in)?;
 
     let mut batch = Batch::new(Partition::Tenant(tenant));
@@ -182,10 +183,16 @@ async fn refresh(
     let tenant = view.tenant.id;
     let presented = PresentedToken::parse(token).ok_or(Code::GrantInvalid)?;
     let key = records::refresh_family(tenant, presented.family());
+    // The token says whose family it is; whether it may say so is checked with the family.
+    let app = Some(client.app().id);
+    let mut keys = vec![key.key().clone()];
+    keys.extend(PersonRecords::keys(tenant, presented.user(), app));
     // A lost race means that somebody else rotated first: decided again, that is grace or reuse.
     for _ in 0..4 {
         let now = foundation.now();
-        let family = foundation.store.get(&key).await.map_err(unavailable)?.ok_or(Code::GrantInvalid)?;
+        let mut entries = foundation.store.entries(&keys).await.map_err(unavailable)?.into_iter();
+        let family: Stored<RefreshFamily> =
+            entries.next().flatten().map(decode).transpose().map_err(unavailable)?.ok_or(Code::GrantInvalid)?;
         let rotated = match family.value.rotate(&presented, client, requested, tenant, &foundation.ring, now) {
             Ok(rotated) => rotated,
             Err(RefreshError::Reused(revoked)) => {
@@ -194,9 +201,7 @@ async fn refresh(
             Err(error) => return Err(error.code()),
         };
         let sign_in = &family.value.sign_in;
-        let keys = Loaded::keys_of_user(tenant, sign_in.user, family.value.app);
-        let entries = foundation.store.entries(&keys).await.map_err(unavailable)?;
-        let loaded = Loaded::from_entries(entries.into_iter()).map_err(unavailable)?;
+        let loaded = Loaded::of(&PersonRecords::from_entries(&mut entries, app).map_err(unavailable)?);
         // Before the rotation is stored: somebody who agrees to new terms goes on with the token they have.
         let settled = still_settled(vestibule, view, client.app(), &loaded, sign_in)?;
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
@@ -220,7 +225,7 @@ async fn refresh(
 async fn family_reused(
     vestibule: &Vestibule,
     key: &records::RecordKey<RefreshFamily>,
-    read: &records::Stored<RefreshFamily>,
+    read: &Stored<RefreshFamily>,
     revoked: &RefreshFamily,
     tenant: TenantId,
 ) -> Code {
@@ -230,13 +235,16 @@ async fn family_reused(
     let mut races = Races::default();
     let revoke = async {
         loop {
+            let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
+            let mut entries = foundation.store.entries(&keys).await?.into_iter();
             // Whatever it became meanwhile, it is revoked; when it is gone, there is nothing left to revoke.
-            let Some(current) = foundation.store.get(key).await? else { return Ok(()) };
+            let current: Option<Stored<RefreshFamily>> = entries.next().flatten().map(decode).transpose()?;
+            let Some(current) = current else { return Ok(()) };
+            let head = entries.next().flatten().map(decode).transpose()?;
             let same = current.version == read.version;
             let ended = if same { revoked.clone() } else { current.value.clone().revoke(foundation.now()) };
             let batch = Batch::new(Partition::Tenant(tenant)).unchanged(key, Some(&current));
             let batch = batch.put_until(key, &ended, Some(ended.expires));
-            let head = foundation.audit_head(tenant).await?;
             let activity = Activity::ReuseDetected { user, app };
             let batch = audited(batch, tenant, head.as_ref(), foundation.now(), &Actor::App(app), [activity]);
             if races.won(foundation.store.commit(batch).await)? {
@@ -278,7 +286,7 @@ fn grantee(
     scopes: Scopes,
     nonce: Option<String>,
 ) -> Result<Grantee, Code> {
-    let user = loaded.user.as_ref().map(|stored| &stored.value).filter(|user| user.id == settled.user()).ok_or(Code::Internal)?;
+    let user = loaded.user.as_ref().filter(|user| user.id == settled.user()).ok_or(Code::Internal)?;
     Ok(Grantee {
         app: app.id,
         user: user.id,
@@ -320,9 +328,7 @@ pub async fn check_user_info(vestibule: &Vestibule, view: &TenantView, claims: &
     if vestibule.live.session(view.tenant.id, user, claims.person.sid, began) != SessionStanding::Valid {
         return Err(Code::TokenInvalid);
     }
-    let keys = Loaded::keys_of_user(view.tenant.id, user, app.id);
-    let entries = vestibule.foundation.store.entries(&keys).await.map_err(unavailable)?;
-    let loaded = Loaded::from_entries(entries.into_iter()).map_err(unavailable)?;
-    settle(&loaded.facts_of_user(view, Some(app), began, began)).map(|_| ()).map_err(|_| Code::TokenInvalid)?;
+    let records = PersonRecords::read(&vestibule.foundation, view.tenant.id, user, Some(app.id)).await.map_err(unavailable)?;
+    settle(&Loaded::of(&records).facts_of_user(view, Some(app), began, began)).map(|_| ()).map_err(|_| Code::TokenInvalid)?;
     Ok(())
 }

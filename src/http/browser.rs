@@ -96,7 +96,11 @@ impl Cookies {
     /// # Errors
     /// [`Code::RequestTooLarge`] when it cannot be carried even alone.
     pub fn keep_journey(&mut self, journey: &Journey, headers: &HeaderMap, vestibule: &Vestibule) -> Result<(), Code> {
-        let sealed = journey.seal(&vestibule.foundation);
+        let mut sealed = journey.seal(&vestibule.foundation);
+        if sealed.len() > PIECE && journey.seen.is_some() {
+            // What can be read again takes no room from what cannot, and from other journeys.
+            sealed = journey.without_seen().seal(&vestibule.foundation);
+        }
         if sealed.len() > ALL {
             return Err(Code::RequestTooLarge);
         }

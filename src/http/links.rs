@@ -23,9 +23,9 @@ use crate::{
     },
     error::Code,
     flows::{
-        Vestibule,
+        Loaded, Vestibule,
         directory::{TenantView, unavailable},
-        journey::{Journey, Loaded},
+        journey::Journey,
         session::{self, Session},
     },
     oidc::{AuthorizeRequest, authorize::Prompts},
@@ -74,7 +74,7 @@ async fn enter(visit: Visit, authority: Option<&str>, app: Option<&str>) -> Resp
     };
     let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
     let journey = Journey::start(view.tenant.id, destination, None, &visit.vestibule.foundation);
-    let open = Open::begin(visit, view, journey, session);
+    let mut open = Open::begin(visit, view, journey, session);
     let loaded = match open.load().await {
         Ok(loaded) => loaded,
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
@@ -149,7 +149,7 @@ fn tenant_specific(path: &str, query: &[(String, String)], organisation: &impl s
 
 /// The apps that the guest can open: visible, and assigned or open to all.
 async fn show_panel(open: Open, loaded: &Loaded) -> Response {
-    let Some(user) = loaded.user.as_ref().map(|stored| &stored.value) else {
+    let Some(user) = &loaded.user else {
         return open.visit.refuse_in(Some(&open.view), Code::Internal);
     };
     let tenant = open.view.tenant.id;

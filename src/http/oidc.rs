@@ -20,10 +20,7 @@ use super::{
     visit::{Visit, see_other},
 };
 use crate::{
-    domain::{
-        journey::{Step, next, settle},
-        link::Sources,
-    },
+    domain::{journey::settle, link::Sources},
     error::{Code, OAuthError},
     flows::{Vestibule, directory::TenantView, session, tokens},
     i18n::Language,
@@ -144,7 +141,7 @@ async fn begin(visit: Visit, authority: &str, input: &[u8]) -> Response {
 }
 
 /// Answers a request whose person has nothing left to do, without a page and without a write.
-async fn decide_at_once(open: Open) -> Response {
+async fn decide_at_once(mut open: Open) -> Response {
     let loaded = match open.load().await {
         Ok(loaded) => loaded,
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
@@ -152,17 +149,12 @@ async fn decide_at_once(open: Open) -> Response {
     let facts = loaded.facts(&open.view, &open.journey, &open.languages.wished);
     let Some(request) = &open.journey.request else { return open.go_on() };
     let issuer = open.view.keys.issuer();
-    let answer = match (next(&facts), &loaded.session) {
-        (Step::Land, Some(session)) => {
-            let code = settle(&facts)
-                .ok()
-                .and_then(|settled| tokens::issue_code(open.vestibule(), &open.view, request, session, &settled));
-            match code {
-                Some(code) => request.success(&code, issuer),
-                None => return open.visit.refuse_in(Some(&open.view), Code::Internal),
-            }
-        }
-        (step, _) if request.is_silent() => request.refuse(journey::silent_refusal(&step)).response(issuer),
+    let answer = match (settle(&facts), &loaded.session) {
+        (Ok(settled), Some(session)) => match tokens::issue_code(open.vestibule(), &open.view, request, session, &settled) {
+            Some(code) => request.success(&code, issuer),
+            None => return open.visit.refuse_in(Some(&open.view), Code::Internal),
+        },
+        (Err(step), _) if request.is_silent() => request.refuse(journey::silent_refusal(&step)).response(issuer),
         _ => return open.go_on(),
     };
     match answer {

@@ -22,7 +22,7 @@ use crate::{
     seal::KeyRing,
     secret::{Secret, constant_time_eq},
     store::{
-        Batch, Partition, StoreError,
+        Batch, Entry, Key, Partition, StoreError,
         records::{RecordKey, Store, Stored, decode, kind},
     },
 };
@@ -60,6 +60,15 @@ pub struct Sent {
     pub expires: Timestamp,
 }
 
+/// Somebody who may ask for a code for an address, as far as the memory of this server knows; and what the store has counted
+/// against the address.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    tenant: &'a Tenant,
+    address: &'a EmailAddress,
+    counter: Option<Stored<Attempts>>,
+}
+
 /// What the store knows of a code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Challenge {
@@ -93,7 +102,30 @@ impl Passcodes {
         Self { limits: SendLimits::new(clock.clone()), store, ring, clock, entropy }
     }
 
-    /// Makes a code for `address` in this journey, and queues its mail in the same commit: `enqueue` adds it to the batch.
+    /// Asks whether a code may be sent to `address` for `client`. What is counted against the address is read, and what is
+    /// `beside` it in the same round trip.
+    ///
+    /// # Errors
+    /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
+    /// address; [`Code::StoreUnavailable`].
+    pub async fn ask<'a>(
+        &self,
+        tenant: &'a Tenant,
+        address: &'a EmailAddress,
+        client: IpAddr,
+        beside: &[Key],
+    ) -> Result<(Asked<'a>, Vec<Option<Entry>>), Code> {
+        if !self.limits.admit(tenant.id, client) {
+            return Err(Code::TooManyCodes);
+        }
+        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
+        let keys: Vec<_> = std::iter::once(counter.key()).chain(beside).cloned().collect();
+        let mut entries = self.store.entries(&keys).await.map_err(refusal)?.into_iter();
+        let counter = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
+        Ok((Asked { tenant, address, counter }, entries.collect()))
+    }
+
+    /// Makes a code for who `asked` in this journey, and queues its mail in the same commit: `enqueue` adds it to the batch.
     /// For an address that is not `known` all is done in the same way, with a decoy.
     ///
     /// When the address has had too many codes the answer is the same, and there is no new code. An earlier code of this
@@ -102,20 +134,15 @@ impl Passcodes {
     /// `enqueue` is called again when a commit lost a race.
     ///
     /// # Errors
-    /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
-    /// address; [`Code::StoreUnavailable`]; what `enqueue` fails with.
+    /// [`Code::StoreUnavailable`]; what `enqueue` fails with.
     pub async fn send(
         &self,
-        tenant: &Tenant,
+        asked: Asked<'_>,
         journey: &[u8; 16],
-        address: &EmailAddress,
         known: bool,
-        client: IpAddr,
         enqueue: impl Fn(Batch, &NewCode) -> Result<Batch, Code>,
     ) -> Result<Sent, Code> {
-        if !self.limits.admit(tenant.id, client) {
-            return Err(Code::TooManyCodes);
-        }
+        let Asked { tenant, address, counter: mut read } = asked;
         let now = self.clock.now();
         let life = SignedDuration::from_mins(tenant.policy.passcode_minutes.clamp(1, 30).into());
         let expires = now.saturating_add(life).unwrap_or(Timestamp::MAX);
@@ -127,7 +154,6 @@ impl Passcodes {
         let challenge = (self.challenge_key(tenant.id, journey, address), Challenge { mac, guesses: 0, expires });
         let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
         for _ in 0..RETRIES {
-            let read = self.store.get(&counter).await.map_err(refusal)?;
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
             if !attempts.send(now) {
                 return Ok(Sent { expires });
@@ -138,7 +164,7 @@ impl Passcodes {
                 .put_until(&counter, &attempts, Some(Attempts::forget_at(now)));
             match self.store.commit(enqueue(batch, &code)?).await {
                 Ok(()) => return Ok(Sent { expires }),
-                Err(StoreError::Conflict) => {}
+                Err(StoreError::Conflict) => read = self.store.get(&counter).await.map_err(refusal)?,
                 Err(error) => return Err(refusal(error)),
             }
         }
@@ -146,7 +172,7 @@ impl Passcodes {
     }
 
     /// Verifies what was typed for `address` in this journey. Spaces and dashes in it do not matter. Of several right
-    /// answers at once, one succeeds.
+    /// answers at once, one succeeds; beside it comes what was read under the keys `beside`, of use to somebody who was right.
     ///
     /// # Errors
     /// [`Code::CodeWrong`]; [`Code::CodeExpired`] when there is no code, or it was used, or guessed at too often;
@@ -157,7 +183,8 @@ impl Passcodes {
         journey: &[u8; 16],
         address: &EmailAddress,
         typed: &str,
-    ) -> Result<VerifiedEmail, Code> {
+        beside: &[Key],
+    ) -> Result<(VerifiedEmail, Vec<Option<Entry>>), Code> {
         // What cannot be a code is not worth a guess.
         let digits = typed_digits(typed).ok_or(Code::CodeWrong)?;
         let place = Place {
@@ -170,15 +197,15 @@ impl Passcodes {
         if !constant_time_eq(&offered, &expected) {
             return Err(Code::CodeWrong);
         }
-        self.take(&place, &expected).await?;
-        Ok(VerifiedEmail::proven_by_passcode(address.clone()))
+        let beside = self.take(&place, &expected, beside).await?;
+        Ok((VerifiedEmail::proven_by_passcode(address.clone()), beside))
     }
 
     /// Counts a guess, and only then says what it is to be compared with (checklist O-01, O-03).
     async fn count_guess(&self, place: &Place) -> Result<[u8; 32], Code> {
         for _ in 0..RETRIES {
             let now = self.clock.now();
-            let (challenge, counter) = self.read(place).await?;
+            let (challenge, counter, _) = self.read(place, &[]).await?;
             let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
             let mut read = challenge.ok_or(Code::CodeExpired)?;
             if attempts.locked(now) {
@@ -203,9 +230,9 @@ impl Passcodes {
     }
 
     /// Uses the code up: it is there and the same, and gone afterwards (checklist O-09).
-    async fn take(&self, place: &Place, mac: &[u8; 32]) -> Result<(), Code> {
+    async fn take(&self, place: &Place, mac: &[u8; 32], beside: &[Key]) -> Result<Vec<Option<Entry>>, Code> {
         for _ in 0..RETRIES {
-            let (challenge, counter) = self.read(place).await?;
+            let (challenge, counter, beside) = self.read(place, beside).await?;
             let read = challenge.filter(|read| constant_time_eq(&read.value.mac, mac)).ok_or(Code::CodeExpired)?;
             let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
             attempts.forgive();
@@ -215,7 +242,7 @@ impl Passcodes {
                 .unchanged(&place.counter, counter.as_ref())
                 .put_until(&place.counter, &attempts, Some(Attempts::forget_at(self.clock.now())));
             match self.store.commit(batch).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(beside),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(refusal(error)),
             }
@@ -223,12 +250,12 @@ impl Passcodes {
         Err(Code::Changed)
     }
 
-    async fn read(&self, place: &Place) -> Result<(Option<Stored<Challenge>>, Option<Stored<Attempts>>), Code> {
-        let keys = [place.challenge.key().clone(), place.counter.key().clone()];
+    async fn read(&self, place: &Place, beside: &[Key]) -> Result<Found, Code> {
+        let keys: Vec<_> = [place.challenge.key(), place.counter.key()].into_iter().chain(beside).cloned().collect();
         let mut entries = self.store.entries(&keys).await.map_err(refusal)?.into_iter();
         let challenge = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
         let counter = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
-        Ok((challenge, counter))
+        Ok((challenge, counter, entries.collect()))
     }
 
     /// The address is in the name, too: a guess for an address that no code was asked for counts against nobody.
@@ -243,6 +270,9 @@ impl Passcodes {
         self.ring.keyed_hash("passcode", &zeroize::Zeroizing::new(bound))
     }
 }
+
+/// A code, its counters, and what was read beside them.
+type Found = (Option<Stored<Challenge>>, Option<Stored<Attempts>>, Vec<Option<Entry>>);
 
 /// Where a code and its counters are.
 struct Place {

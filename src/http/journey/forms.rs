@@ -167,7 +167,7 @@ async fn terms(mut open: Open, form: &Form) -> Response {
         let answered = journey.given.iter().any(|given| form.get("document") == Some(given.document.to_string().as_str()));
         return if answered { open.go_on() } else { steps::show(open, Some(Code::TermsChanged)).await };
     }
-    let Some(user) = loaded.user.as_ref().map(|stored| stored.value.id) else { return open.go_on() };
+    let Some(user) = loaded.user.as_ref().map(|user| user.id) else { return open.go_on() };
     let acceptance = |answer| record(&shown, user, journey.destination.app(), answer, now);
     match form.get("answer") {
         Some("accept") if shown.agreement.must_open && !journey.opened.contains(&version.document) => {
@@ -206,6 +206,16 @@ fn record(
 
 /// Goes on, and commits first when everything is agreed.
 async fn commit(mut open: Open) -> Response {
+    let loaded = match open.load().await {
+        Ok(loaded) => loaded,
+        Err(code) => return open.visit.refuse_in(Some(&open.view), code),
+    };
+    match next(&loaded.facts(&open.view, &open.journey, &open.languages.wished)) {
+        Step::Redeem => {}
+        Step::Refuse(_) => return open.go_on(),
+        // Something is owed still: the next page says what.
+        _ => return take_the_place(open).await,
+    }
     let session = open.session.clone();
     let languages = open.languages.wished.clone();
     let (vestibule, view) = (open.visit.vestibule.clone(), open.view.clone());

@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 use super::{Open, steps};
 use crate::{
     crash,
-    domain::{AppId, journey::settle},
+    domain::{AppId, journey::Settled},
     error::Code,
-    flows::{directory::TenantView, journey::Loaded, session::Session, tokens},
+    flows::{Loaded, directory::TenantView, session::Session, tokens},
     http::{
         pages::{Chrome, Declined, Destination, Field, FormPost, Leaving},
         urls::Path,
@@ -17,13 +17,10 @@ use crate::{
 };
 
 /// Lets somebody in who has nothing left to do.
-pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
+pub(super) fn land(mut open: Open, loaded: &Loaded, settled: &Settled) -> Response {
     crash::point("land-begun");
     let view = open.view.clone();
     let journey = open.journey.clone();
-    let languages = open.languages.wished.clone();
-    let facts = loaded.facts(&view, &journey, &languages);
-    let Ok(settled) = settle(&facts) else { return open.visit.refuse_in(Some(&view), Code::Internal) };
     let session = match (&journey.proof, loaded.session.clone()) {
         (Some(proof), _) => {
             let fresh = Session::of(&view.tenant, settled.user(), proof);
@@ -32,7 +29,7 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
                 // Signed in already, and nobody asked for more: the journey adds nothing.
                 Some(old) if old.user == fresh.user && !journey.wants_fresh_login() => old,
                 // The new session takes the place of the old one, which ends everywhere: a change, so a button to press.
-                Some(_) => return steps::resume(open, &loaded),
+                Some(_) => return steps::resume(open, loaded),
                 None if fresh.is_alive(&*open.vestibule().live, open.vestibule().foundation.now()) => {
                     open.cookies.keep_session(&fresh, &open.visit.vestibule);
                     fresh
@@ -47,18 +44,19 @@ pub(super) async fn land(mut open: Open, loaded: Loaded) -> Response {
     crash::point("session-made");
     open.close();
     if let Some(request) = &journey.request {
-        let Some(code) = tokens::issue_code(open.vestibule(), &view, request, &session, &settled) else {
+        let Some(code) = tokens::issue_code(open.vestibule(), &view, request, &session, settled) else {
             return open.visit.refuse_in(Some(&view), Code::Internal);
         };
         crash::point("code-made");
         let answer = request.success(&code, view.keys.issuer());
-        let chrome = open.chrome(Some(&loaded));
+        let chrome = open.chrome(Some(loaded));
         return open.cookies.onto(answer_client(chrome, &view, request.app, answer));
     }
-    let homepage = facts.app.and_then(|app| app.homepage.as_ref().map(|url| (app.display_name.clone(), url.clone())));
+    let app = settled.app().and_then(|app| view.apps.get(&app));
+    let homepage = app.and_then(|app| app.homepage.as_ref().map(|url| (app.display_name.clone(), url.clone())));
     let response = match homepage {
         Some((name, url)) => {
-            let chrome = open.chrome(Some(&loaded));
+            let chrome = open.chrome(Some(loaded));
             Leaving { chrome, destination: Destination::App, name, to: (&url).into() }.into_response()
         }
         None => see_other(&Path::Panel(view.tenant.id)),

@@ -28,9 +28,9 @@ use crate::{
     domain::{link::Sources, tenant::IdentitySource},
     error::Code,
     flows::{
-        Vestibule,
+        Loaded, Vestibule,
         directory::TenantView,
-        journey::{Journey, JourneyId, Loaded, Proof},
+        journey::{Journey, JourneyId, Proof},
         session::Session,
     },
     i18n::Languages,
@@ -104,9 +104,9 @@ impl Open {
         &self.visit.vestibule
     }
 
-    pub(super) async fn load(&self) -> Result<Loaded, Code> {
-        let foundation = &self.vestibule().foundation;
-        let loaded = Loaded::load(foundation, &self.view, &self.journey, self.session.as_ref()).await;
+    pub(super) async fn load(&mut self) -> Result<Loaded, Code> {
+        let (vestibule, wished) = (&self.visit.vestibule, &self.languages.wished);
+        let loaded = Loaded::load(vestibule, &self.view, &mut self.journey, self.session.as_ref(), wished).await;
         loaded.map_err(crate::flows::directory::unavailable)
     }
 
@@ -144,7 +144,7 @@ impl Open {
 
     fn account(&self, loaded: Option<&Loaded>) -> Option<AccountInUse> {
         let switch = Some(self.form(Action::SwitchAccount));
-        let user = loaded.and_then(|loaded| loaded.user.as_ref()).map(|stored| &stored.value);
+        let user = loaded.and_then(|loaded| loaded.user.as_ref());
         let proven = self.journey.proof.as_ref().map(|Proof { identity: proof, .. }| {
             let email = proof.email.as_ref().map(|email| email.address().to_string()).or(proof.claimed_email.clone());
             email.or(proof.name.clone()).or_else(|| user.map(|user| user.display_name.clone())).unwrap_or_default()

@@ -5,16 +5,13 @@ use axum::response::{IntoResponse, Response};
 use super::{Open, land};
 use crate::{
     domain::{
-        journey::{Demands, Step, next},
+        journey::{Demands, Step, settle},
         tenant::IdentitySource,
         terms::{Audience, MediaType, Owed, owed},
         user::UserType,
     },
     error::Code,
-    flows::{
-        journey::{Loaded, ways},
-        prove,
-    },
+    flows::{Loaded, journey::ways, prove},
     http::{
         pages::{
             Destination, EnterCode, Identify, Leaving, OtherWay, Password, Refusal, Resume, ReviewPermissions, SendCode, Terms,
@@ -26,7 +23,7 @@ use crate::{
 };
 
 /// Shows what the journey owes. `error` is what was wrong with the form that led here.
-pub(super) async fn show(open: Open, error: Option<Code>) -> Response {
+pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
     let loaded = match open.load().await {
         Ok(loaded) => loaded,
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
@@ -35,8 +32,11 @@ pub(super) async fn show(open: Open, error: Option<Code>) -> Response {
     let view = open.view.clone();
     let journey = open.journey.clone();
     let languages = open.languages.wished.clone();
-    let step = next(&loaded.facts(&view, &journey, &languages));
-    if journey.request.as_ref().is_some_and(crate::oidc::AuthorizeRequest::is_silent) && step != Step::Land {
+    let step = match settle(&loaded.facts(&view, &journey, &languages)) {
+        Ok(settled) => return land::land(open, &loaded, &settled),
+        Err(step) => step,
+    };
+    if journey.request.as_ref().is_some_and(crate::oidc::AuthorizeRequest::is_silent) {
         return land::refuse_client(open, silent_refusal(&step));
     }
     match step {
@@ -48,8 +48,7 @@ pub(super) async fn show(open: Open, error: Option<Code>) -> Response {
         Step::Refuse(code) => refuse(open, &loaded, code),
         Step::ReviewPermissions => review(open, &loaded, &journey.demands()),
         Step::Terms(owed) => terms(open, &loaded, owed, error).await,
-        Step::Redeem => resume(open, &loaded),
-        Step::Land => land::land(open, loaded).await,
+        Step::Redeem | Step::Land => resume(open, &loaded),
     }
 }
 
@@ -198,7 +197,7 @@ pub(in crate::http) fn refused_at_home(mut open: Open, code: Code) -> Response {
 }
 
 fn review(open: Open, loaded: &Loaded, demands: &Demands) -> Response {
-    let user = loaded.user.as_ref().map(|stored| &stored.value);
+    let user = loaded.user.as_ref();
     let in_use = open.chrome(Some(loaded)).account.map(|account| account.label);
     let invited_as =
         user.and_then(|user| user.mail.as_ref()).map(ToString::to_string).filter(|mail| Some(mail) != in_use.as_ref());
@@ -252,9 +251,8 @@ pub(in crate::http) fn rendered(kind: MediaType, text: &str) -> Rendered {
 
 /// Which of how many agreements of this journey is shown, counted from 1.
 fn position(open: &Open, loaded: &Loaded) -> (u32, u32) {
-    let recorded = loaded.acceptances.as_ref().map(|stored| stored.value.as_slice()).unwrap_or_default();
-    let answers: Vec<_> = recorded.iter().chain(&open.journey.given).cloned().collect();
-    let user_type = loaded.user.as_ref().map_or(UserType::Guest, |stored| stored.value.user_type);
+    let answers: Vec<_> = loaded.acceptances.iter().chain(&open.journey.given).cloned().collect();
+    let user_type = loaded.user.as_ref().map_or(UserType::Guest, |user| user.user_type);
     let audience = Audience { user_type, app: open.journey.destination.app(), languages: &open.languages.wished };
     let left = owed(&open.view.agreements, &answers, audience).len();
     let given = u32::try_from(open.journey.given.len()).unwrap_or(u32::MAX - 1);

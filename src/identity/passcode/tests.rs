@@ -85,7 +85,8 @@ impl Bench {
     async fn ask(&self, tenant: &Tenant, journey: [u8; 16], address: &EmailAddress, known: bool) -> Option<Mailed> {
         let client = IpAddr::V4((u32::try_from(self.clients.fetch_add(1, Ordering::Relaxed)).unwrap() << 8).into());
         let outbox = RecordKey::<Mailed>::in_tenant(tenant.id, kind::OUTBOX, &[b"test"]);
-        let sent = self.passcodes.send(tenant, &journey, address, known, client, |batch, code| {
+        let (asked, _) = self.passcodes.ask(tenant, address, client, &[]).await.unwrap();
+        let sent = self.passcodes.send(asked, &journey, known, |batch, code| {
             let mail = Mailed { digits: code.digits.expose().to_owned(), decoy: code.decoy };
             Ok(batch.put(&outbox, &mail))
         });
@@ -100,7 +101,7 @@ impl Bench {
     }
 
     async fn guess(&self, typed: &str) -> Result<VerifiedEmail, Code> {
-        self.passcodes.verify(self.tenant.id, &JOURNEY, &sam(), typed).await
+        self.passcodes.verify(self.tenant.id, &JOURNEY, &sam(), typed, &[]).await.map(|(email, _)| email)
     }
 
     /// All records of a kind.
@@ -164,7 +165,7 @@ async fn o_02_failures_are_kept_across_codes_and_journeys() {
         let journey = u128::from(minute).to_be_bytes();
         if bench.ask(&bench.tenant, journey, &sam(), true).await.is_some() {
             loop {
-                match bench.passcodes.verify(bench.tenant.id, &journey, &sam(), "00000000").await {
+                match bench.passcodes.verify(bench.tenant.id, &journey, &sam(), "00000000", &[]).await {
                     Err(Code::CodeWrong) => compared += 1,
                     Err(Code::CodeExpired | Code::TooManyCodes) => break,
                     other => panic!("{other:?}"),
@@ -233,7 +234,11 @@ async fn o_04_too_many_codes_are_not_sent_and_not_admitted() {
     let sends = (0..20).map(|number: u8| {
         let client = IpAddr::from([10, 0, number, 1]);
         let outbox = RecordKey::in_tenant(bench.tenant.id, kind::OUTBOX, &[&[number]]);
-        bench.passcodes.send(&bench.tenant, &JOURNEY, &sam, true, client, move |batch, _| Ok(batch.put(&outbox, &number)))
+        let (bench, sam) = (&bench, &sam);
+        async move {
+            let (asked, _) = bench.passcodes.ask(&bench.tenant, sam, client, &[]).await?;
+            bench.passcodes.send(asked, &JOURNEY, true, move |batch, _| Ok(batch.put(&outbox, &number))).await
+        }
     });
     let answers = futures_util::future::join_all(sends).await;
     assert!(answers.iter().all(Result::is_ok));
@@ -243,8 +248,10 @@ async fn o_04_too_many_codes_are_not_sent_and_not_admitted() {
     let mut refused = 0;
     for number in 0..31 {
         let address = format!("guest{number}@fabrikam.example").parse().unwrap();
-        let answer = bench.passcodes.send(&bench.tenant, &JOURNEY, &address, number % 2 == 0, client, |batch, _| Ok(batch)).await;
-        refused += usize::from(answer == Err(Code::TooManyCodes));
+        match bench.passcodes.ask(&bench.tenant, &address, client, &[]).await {
+            Ok((asked, _)) => drop(bench.passcodes.send(asked, &JOURNEY, number % 2 == 0, |batch, _| Ok(batch)).await.unwrap()),
+            Err(code) => refused += u32::from(code == Code::TooManyCodes),
+        }
     }
     assert_eq!(refused, 1);
 }
@@ -256,7 +263,7 @@ async fn o_06_a_code_is_bound_to_tenant_journey_and_address() {
     let code = bench.code().await;
     let other_address: EmailAddress = "ann@fabrikam.example".parse().unwrap();
     let verify = async |tenant: TenantId, journey: [u8; 16], address: &EmailAddress| {
-        bench.passcodes.verify(tenant, &journey, address, &code).await
+        bench.passcodes.verify(tenant, &journey, address, &code, &[]).await
     };
     let (own, other) = (bench.tenant.id, tenant(9).id);
     for (tenant, journey, address) in
@@ -307,7 +314,7 @@ async fn t_10_unknown_addresses_are_treated_alike() {
     let mail = bench.ask(&bench.tenant, JOURNEY, &stranger, false).await.expect("a decoy");
     assert!(mail.decoy && mail.digits.len() == 8);
     assert_eq!((bench.records(kind::PASSCODE).await.len(), bench.records(kind::COUNTER).await.len()), (1, 1));
-    let guess = async |typed: &str| bench.passcodes.verify(bench.tenant.id, &JOURNEY, &stranger, typed).await;
+    let guess = async |typed: &str| bench.passcodes.verify(bench.tenant.id, &JOURNEY, &stranger, typed, &[]).await;
     for _ in 0..5 {
         assert_eq!(guess(&mail.digits).await, Err(Code::CodeWrong), "not even the code of the decoy");
     }
@@ -330,7 +337,9 @@ async fn a_new_code_replaces_the_old_one() {
 async fn a_mail_that_cannot_be_made_leaves_nothing_behind() {
     let bench = bench();
     let client = IpAddr::from([192, 0, 2, 1]);
-    let sent = bench.passcodes.send(&bench.tenant, &JOURNEY, &sam(), true, client, |_, _| Err(Code::Internal)).await;
+    let sam = sam();
+    let (asked, _) = bench.passcodes.ask(&bench.tenant, &sam, client, &[]).await.unwrap();
+    let sent = bench.passcodes.send(asked, &JOURNEY, true, |_, _| Err(Code::Internal)).await;
     assert_eq!(sent, Err(Code::Internal));
     assert!(bench.records(kind::PASSCODE).await.is_empty() && bench.records(kind::COUNTER).await.is_empty());
 }

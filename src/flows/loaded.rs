@@ -1,0 +1,206 @@
+//! The facts about the person of a journey, from the store or from what was seen before.
+
+use jiff::Timestamp;
+
+use super::{
+    Foundation, Vestibule,
+    directory::TenantView,
+    journey::{Journey, Proof, ways},
+    person::{PersonRecords, Recognition},
+    seen::Seen,
+    session::Session,
+};
+use crate::{
+    domain::{
+        LanguageTag,
+        app::App,
+        journey::{Demands, Facts, Person, Recognised, next},
+        tenant::IdentitySource,
+        terms::Acceptance,
+        user::User,
+    },
+    error::Code,
+    store::{
+        Entry, Key, StoreError,
+        records::{Assignment, Stored},
+    },
+};
+
+/// What is known about the person of a journey.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The user that they are.
+    pub user: Option<User>,
+    /// Why they are nobody here.
+    refused: Option<Code>,
+    /// The way to sign in that applies to the address they typed.
+    source: Option<Option<IdentitySource>>,
+    /// Their answers to agreements.
+    pub acceptances: Vec<Acceptance>,
+    /// Their assignment to the app.
+    pub assignment: Option<Assignment>,
+    /// The session they come with, where it is what vouches for them.
+    pub session: Option<Session>,
+}
+
+/// What was read of the person of a journey.
+pub(super) struct Read {
+    /// As facts.
+    pub(super) loaded: Loaded,
+    /// As records, for a commit to check.
+    pub(super) records: PersonRecords,
+    /// What was asked for beside it.
+    pub(super) beside: Vec<Option<Entry>>,
+}
+
+impl Loaded {
+    /// What there is to know: from what was seen before where that is enough for the step that it leads to, else from the
+    /// store, and seen from then on.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub async fn load(
+        vestibule: &Vestibule,
+        view: &TenantView,
+        journey: &mut Journey,
+        session: Option<&Session>,
+        languages: &[LanguageTag],
+    ) -> Result<Self, StoreError> {
+        let session = session.filter(|_| journey.proof.is_none() && journey.may_come_by_session());
+        let now = vestibule.foundation.now();
+        if let Some(seen) = &journey.seen
+            && let Some(loaded) = seen.recall(vestibule, view.tenant.id, journey, session)
+            && seen.is_enough_for(&next(&loaded.facts(view, journey, languages)), now)
+        {
+            return Ok(loaded);
+        }
+        let Read { loaded, .. } = Self::read(&vestibule.foundation, view, journey, session, &[]).await?;
+        journey.seen = Seen::of(&loaded, now);
+        Ok(loaded)
+    }
+
+    /// Reads what there is to know, and `beside` it in the same round trip.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub(super) async fn read(
+        foundation: &Foundation,
+        view: &TenantView,
+        journey: &Journey,
+        session: Option<&Session>,
+        beside: &[Key],
+    ) -> Result<Read, StoreError> {
+        let (tenant, app) = (view.tenant.id, journey.destination.app());
+        let session = session.filter(|_| journey.proof.is_none() && journey.may_come_by_session());
+        let likely = journey.seen.as_ref().map(|seen| seen.user().id).or(journey.holder);
+        let recognition = journey.proof.as_ref().map(|proof| Recognition::of(&proof.identity, tenant, app, likely));
+        let of_person = match (&recognition, session) {
+            (Some(recognition), _) => recognition.keys(),
+            (None, Some(session)) => PersonRecords::keys(tenant, session.user, app),
+            (None, None) => Vec::new(),
+        };
+        let keys: Vec<_> = beside.iter().cloned().chain(of_person).collect();
+        let found = if keys.is_empty() { Vec::new() } else { foundation.store.entries(&keys).await? };
+        let mut entries = found.into_iter();
+        let beside = entries.by_ref().take(beside.len()).collect();
+        let read = match (&journey.proof, &recognition, session) {
+            (Some(proof), Some(recognition), _) => recognition.finish(foundation, &proof.identity, &mut entries).await?,
+            (_, _, Some(_)) => Ok(PersonRecords::from_entries(&mut entries, app)?),
+            _ => Ok(PersonRecords::default()),
+        };
+        let (records, refused) = match read {
+            Ok(records) => (records, None),
+            Err(code) => (PersonRecords::default(), Some(code)),
+        };
+        let mut loaded = Self { refused, ..Self::of(&records) };
+        loaded.session = session.filter(|_| loaded.user.is_some()).cloned();
+        if let (None, Some(address)) = (&journey.proof, &journey.address) {
+            // By the address's domain alone, so that strangers and guests see the same (decision of the tenant's order, never
+            // of what is known about an address).
+            let ways = ways(view, address);
+            loaded.source = Some(journey.chosen.filter(|chosen| ways.contains(chosen)).or(ways.first().copied()));
+        }
+        Ok(Read { loaded, records, beside })
+    }
+
+    /// What the records of a user say.
+    #[must_use]
+    pub fn of(records: &PersonRecords) -> Self {
+        Self {
+            user: records.user.as_ref().map(|stored| stored.value.clone()),
+            acceptances: records.acceptances.as_ref().map(|stored| stored.value.clone()).unwrap_or_default(),
+            assignment: records.assignment.as_ref().map(|stored: &Stored<_>| stored.value.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// What was known of a user, and the session that vouches for them.
+    pub(super) fn of_user(
+        user: User,
+        acceptances: Vec<Acceptance>,
+        assignment: Option<Assignment>,
+        session: Option<Session>,
+    ) -> Self {
+        Self { user: Some(user), acceptances, assignment, session, ..Self::default() }
+    }
+
+    /// The facts, for [`crate::domain::journey`] to decide on.
+    #[must_use]
+    pub fn facts<'a>(&'a self, view: &'a TenantView, journey: &'a Journey, languages: &'a [LanguageTag]) -> Facts<'a> {
+        let person = match (&self.user, self.refused, self.source) {
+            (Some(user), ..) => Person::Recognised(self.recognised(user, journey)),
+            (None, Some(code), _) => Person::Refused(code),
+            (None, None, Some(source)) => Person::Claims(source),
+            (None, None, None) => Person::Unknown,
+        };
+        Facts {
+            tenant: &view.tenant,
+            app: journey.destination.app().and_then(|app| view.apps.get(&app)),
+            person,
+            assigned: self.assignment.is_some(),
+            permissions_accepted: journey.permissions_accepted,
+            agreements: &view.agreements,
+            recorded: &self.acceptances,
+            given: &journey.given,
+            languages,
+            demands: journey.demands(),
+        }
+    }
+
+    /// The facts about a user who is known already and was in the session since `began`.
+    #[must_use]
+    pub fn facts_of_user<'a>(
+        &'a self,
+        view: &'a TenantView,
+        app: Option<&'a App>,
+        auth_time: Timestamp,
+        began: Timestamp,
+    ) -> Facts<'a> {
+        let person = match &self.user {
+            Some(user) => Person::Recognised(Recognised { user, auth_time, began, proof: None }),
+            None => Person::Refused(Code::NotInvited),
+        };
+        Facts {
+            tenant: &view.tenant,
+            app,
+            person,
+            assigned: self.assignment.is_some(),
+            permissions_accepted: None,
+            agreements: &view.agreements,
+            recorded: &self.acceptances,
+            given: &[],
+            languages: &[],
+            demands: Demands::default(),
+        }
+    }
+
+    fn recognised<'a>(&'a self, user: &'a User, journey: &'a Journey) -> Recognised<'a> {
+        match (&journey.proof, &self.session) {
+            (Some(Proof { identity: proof, at, .. }), _) => {
+                Recognised { user, auth_time: proof.auth_time, began: *at, proof: Some(proof) }
+            }
+            (None, Some(session)) => Recognised { user, auth_time: session.auth_time, began: session.began, proof: None },
+            (None, None) => Recognised { user, auth_time: Timestamp::MIN, began: Timestamp::MIN, proof: None },
+        }
+    }
+}

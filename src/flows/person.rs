@@ -1,0 +1,139 @@
+//! What the store says about one person, in one round trip where it is known whose records they are.
+
+use super::Foundation;
+use crate::{
+    domain::{
+        AppId, EmailAddress, TenantId, UserId,
+        redemption::recognise,
+        tenant::IdentitySource,
+        terms::Acceptance,
+        user::{Identity, User, VerifiedIdentity},
+    },
+    error::Code,
+    store::{
+        Entry, Key, StoreError,
+        records::{self, Assignment, Stored, UserRef, decode},
+    },
+};
+
+/// A user with what belongs to them, as it was read: what a commit about them checks.
+#[derive(Clone, Debug, Default)]
+pub struct PersonRecords {
+    /// The user.
+    pub user: Option<Stored<User>>,
+    /// Their answers to agreements.
+    pub acceptances: Option<Stored<Vec<Acceptance>>>,
+    /// Their assignment to the app.
+    pub assignment: Option<Stored<Assignment>>,
+    /// Who has the identity that was proven, if it was read.
+    pub by_identity: Option<Stored<UserRef>>,
+}
+
+impl PersonRecords {
+    /// The keys to read for a user who is known already; take the answers to [`PersonRecords::from_entries`].
+    #[must_use]
+    pub fn keys(tenant: TenantId, user: UserId, app: Option<AppId>) -> Vec<Key> {
+        let own = [records::user(tenant, user).key().clone(), records::acceptances(tenant, user).key().clone()];
+        own.into_iter().chain(app.map(|app| records::assignment(tenant, user, app).key().clone())).collect()
+    }
+
+    /// What was read under [`PersonRecords::keys`], and not an entry more.
+    ///
+    /// # Errors
+    /// When a record is unreadable.
+    pub fn from_entries(entries: &mut impl Iterator<Item = Option<Entry>>, app: Option<AppId>) -> Result<Self, StoreError> {
+        let user = entries.next().flatten().map(decode).transpose()?;
+        let acceptances = entries.next().flatten().map(decode).transpose()?;
+        let assignment = app.and_then(|_| entries.next().flatten()).map(decode).transpose()?;
+        Ok(Self { user, acceptances, assignment, by_identity: None })
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the store is unavailable or a record is unreadable.
+    pub async fn read(foundation: &Foundation, tenant: TenantId, user: UserId, app: Option<AppId>) -> Result<Self, StoreError> {
+        let entries = foundation.store.entries(&Self::keys(tenant, user, app)).await?;
+        Self::from_entries(&mut entries.into_iter(), app)
+    }
+}
+
+/// Finds the records of whoever has an identity, or holds its verified address and is yet to come.
+///
+/// Where it was seen before whom that leads to, their records are read at the same time as what leads to them, so that one
+/// round trip does; should it lead to somebody else by now, a second one reads theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Recognition<'a> {
+    /// In which tenant.
+    pub tenant: TenantId,
+    /// On the way to which app; `None` for the panel.
+    pub app: Option<AppId>,
+    /// The identity.
+    pub identity: &'a Identity,
+    /// The address that is proven with it.
+    pub address: Option<&'a EmailAddress>,
+    /// Who it was when somebody looked last.
+    pub likely: Option<UserId>,
+}
+
+impl<'a> Recognition<'a> {
+    /// Of somebody who has proven who they are.
+    #[must_use]
+    pub fn of(proof: &'a VerifiedIdentity, tenant: TenantId, app: Option<AppId>, likely: Option<UserId>) -> Self {
+        let (address, likely) = match proof.source {
+            // The password was this user's: the subject is the user.
+            IdentitySource::LocalAccount => (None, proof.identity.subject.parse().ok()),
+            IdentitySource::HomeOrganisation | IdentitySource::OneTimePasscode => {
+                (proof.email.as_ref().map(|email| email.address()), likely)
+            }
+        };
+        Self { tenant, app, identity: &proof.identity, address, likely }
+    }
+
+    /// What to read; take the answers to [`Recognition::finish`].
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        let by_identity = records::identity(self.tenant, self.identity).key().clone();
+        let by_address = self.address.map(|address| records::address(self.tenant, address).key().clone());
+        let likely = self.likely.map(|user| PersonRecords::keys(self.tenant, user, self.app));
+        std::iter::once(by_identity).chain(by_address).chain(likely.into_iter().flatten()).collect()
+    }
+
+    /// The records of the person that `proof` makes them, or why they are nobody here.
+    ///
+    /// # Errors
+    /// When the store is unavailable or a record is unreadable.
+    pub async fn finish(
+        &self,
+        foundation: &Foundation,
+        proof: &VerifiedIdentity,
+        entries: &mut impl Iterator<Item = Option<Entry>>,
+    ) -> Result<Result<PersonRecords, Code>, StoreError> {
+        let by_identity: Option<Stored<UserRef>> = entries.next().flatten().map(decode).transpose()?;
+        let by_address = self.address.and_then(|_| entries.next().flatten()).map(decode::<UserRef>).transpose()?;
+        let mut read = Vec::with_capacity(2);
+        if let Some(likely) = self.likely {
+            read.push((likely, PersonRecords::from_entries(entries, self.app)?));
+        }
+        if proof.source == IdentitySource::LocalAccount {
+            let own = read.pop().map(|(_, records)| records).filter(|records| records.user.is_some());
+            return Ok(own.map(|records| PersonRecords { by_identity, ..records }).ok_or(Code::NotInvited));
+        }
+        let ids = [by_identity.as_ref(), by_address.as_ref()].map(|found| found.map(|found| found.value.user));
+        let mut missing: Vec<_> = ids.into_iter().flatten().filter(|id| self.likely != Some(*id)).collect();
+        missing.dedup();
+        if !missing.is_empty() {
+            let keys = missing.iter().flat_map(|id| PersonRecords::keys(self.tenant, *id, self.app)).collect::<Vec<_>>();
+            let mut entries = foundation.store.entries(&keys).await?.into_iter();
+            for id in missing {
+                read.push((id, PersonRecords::from_entries(&mut entries, self.app)?));
+            }
+        }
+        let user = |id: Option<UserId>| read.iter().find(|(known, _)| Some(*known) == id)?.1.user.as_ref();
+        let [bound, holder] = ids.map(|id| user(id).map(|stored| &stored.value));
+        Ok(recognise(proof, bound, holder).map(|user| user.id).and_then(|id| {
+            let found = read.into_iter().find(|(known, _)| *known == id).ok_or(Code::NotInvited)?;
+            Ok(PersonRecords { by_identity, ..found.1 })
+        }))
+    }
+}
