@@ -220,7 +220,7 @@ impl Directory {
         let link = SignInLink::parse(sources)?;
         let mut answers = Vec::with_capacity(link.names().len());
         for name in link.names() {
-            answers.push((name, self.look_up(name).await.map_err(unavailable)?));
+            answers.push((name, self.look_up(name).await.map_err(StoreError::refusal)?));
         }
         let id = link.resolve(|name| {
             let answer = answers.iter().find(|(known, _)| *known == name);
@@ -251,15 +251,5 @@ impl Directory {
             },
         };
         Ok((lookup, view))
-    }
-}
-
-/// Turns a store's failure into a refusal, and says in the log what it was.
-pub(crate) fn unavailable(error: StoreError) -> Code {
-    tracing::error!(%error, "the store failed");
-    match error {
-        StoreError::Conflict => Code::Changed,
-        StoreError::Unavailable(_) => Code::StoreUnavailable,
-        StoreError::Corrupt(_) => Code::Internal,
     }
 }

@@ -8,7 +8,6 @@ use std::sync::{
 use crate::{
     domain::{TenantId, terms::DocumentId},
     error::Code,
-    flows::directory::unavailable,
     store::{
         StoreError,
         records::{self, DocumentInfo, Store, decode},
@@ -44,7 +43,7 @@ impl Documents {
         if let Some(kept) = self.kept.pin().get(&(tenant, *id)) {
             return Ok(Arc::clone(kept));
         }
-        let bytes: Arc<[u8]> = read(&self.store, tenant, id).await.map_err(unavailable)?.into();
+        let bytes: Arc<[u8]> = read(&self.store, tenant, id).await.map_err(StoreError::refusal)?.into();
         if bytes.len() <= LARGE {
             if self.bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len() > KEPT {
                 self.kept.pin().clear();

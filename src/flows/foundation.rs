@@ -39,11 +39,6 @@ impl std::fmt::Debug for Foundation {
     }
 }
 
-/// How often a commit that lost a race is decided and tried again.
-///
-/// Every audited change of a tenant appends to one chain, so of many at once each round lets one through.
-const ATTEMPTS: usize = 256;
-
 impl Foundation {
     /// The issuer of a tenant.
     #[must_use]
@@ -63,29 +58,6 @@ impl Foundation {
     /// When the store is unavailable.
     pub async fn audit_head(&self, tenant: TenantId) -> Result<Option<Stored<Head>>, StoreError> {
         self.store.get(&records::audit_head(tenant)).await
-    }
-}
-
-/// Counts the races that a change has lost: `loop { read, decide; if races.won(commit)? { break } }`.
-#[derive(Debug, Default)]
-pub struct Races {
-    lost: usize,
-}
-
-impl Races {
-    /// Whether the commit went through. When somebody else was faster it did not, and the change is to be decided anew.
-    ///
-    /// # Errors
-    /// When the store failed, or after many lost races.
-    pub fn won(&mut self, committed: Result<(), StoreError>) -> Result<bool, StoreError> {
-        match committed {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) if self.lost < ATTEMPTS => {
-                self.lost += 1;
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
     }
 }
 

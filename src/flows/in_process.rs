@@ -6,11 +6,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{
-    Vestibule,
-    directory::{TenantView, unavailable},
-    tokens,
-};
+use super::{Vestibule, directory::TenantView, tokens};
 use crate::{
     clock::{Clock, Entropy},
     domain::{AppId, TenantId},
@@ -23,6 +19,7 @@ use crate::{
     },
     seal::KeyRing,
     secret::Secret,
+    store::StoreError,
 };
 
 /// How long to wait before keys that could not be read are read again.
@@ -81,7 +78,7 @@ impl InProcess {
 }
 
 async fn view(vestibule: &Vestibule, tenant: TenantId) -> Result<Arc<TenantView>, Code> {
-    vestibule.directory.tenant(tenant).await.map_err(unavailable)?.ok_or(Code::TenantUnknown)
+    vestibule.directory.tenant(tenant).await.map_err(StoreError::refusal)?.ok_or(Code::TenantUnknown)
 }
 
 impl Sealed for InProcess {}

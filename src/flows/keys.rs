@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Foundation, Races, audited};
+use super::{Foundation, audited};
 use crate::{
     domain::{
         TenantId,
@@ -10,7 +10,7 @@ use crate::{
         audit::{Activity, Actor},
     },
     oidc::keys::{KeyError, TenantKey, rotate},
-    store::{Batch, Partition, StoreError, records},
+    store::{Batch, Partition, Races, StoreError, records},
 };
 
 /// The algorithms that every tenant has a key for.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use foundation::{Foundation, Races, audited};
+pub use foundation::{Foundation, audited};
 pub use in_process::InProcess;
 pub use loaded::Loaded;
 pub use seen::Seen;

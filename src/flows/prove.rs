@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     Vestibule,
-    directory::{TenantView, unavailable},
+    directory::TenantView,
     journey::{Journey, ways},
     loaded::Loaded,
     person::Recognition,
@@ -25,7 +25,7 @@ use crate::{
     mail,
     secret::Secret,
     store::{
-        Batch,
+        Batch, StoreError,
         records::{self, Stored, UserRef, decode},
     },
 };
@@ -114,10 +114,11 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let (tenant, foundation) = (view.tenant.id, &vestibule.foundation);
     let index = [records::address(tenant, &address).key().clone()];
     let (asked, found) = vestibule.passcodes.ask(&view.tenant, &address, client, &index).await?;
-    let index: Option<Stored<UserRef>> = found.into_iter().flatten().next().map(decode).transpose().map_err(unavailable)?;
+    let index: Option<Stored<UserRef>> =
+        found.into_iter().flatten().next().map(decode).transpose().map_err(StoreError::refusal)?;
     // Strangers cost the same two reads, and their journeys grow by the same.
     let user = index.map_or(UserId(uuid::Uuid::nil()), |index| index.value.user);
-    let holder = foundation.store.get(&records::user(tenant, user)).await.map_err(unavailable)?;
+    let holder = foundation.store.get(&records::user(tenant, user)).await.map_err(StoreError::refusal)?;
     let holder = holder.map(|stored| stored.value).filter(|user| user.user_type == UserType::Guest);
     let language = holder.as_ref().and_then(|user| user.preferred_language.clone());
     let minutes = view.tenant.policy.passcode_minutes;
@@ -186,7 +187,7 @@ pub async fn verify_password(
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::LocalAccount)?;
     let index = records::address(view.tenant.id, &address);
-    let holder = vestibule.foundation.store.get(&index).await.map_err(unavailable)?.map(|index| index.value.user);
+    let holder = vestibule.foundation.store.get(&index).await.map_err(StoreError::refusal)?.map(|index| index.value.user);
     let user = vestibule.accounts.verify(view.tenant.id, &address, holder, password).await?;
     let now = vestibule.foundation.now();
     let identity = VerifiedIdentity {

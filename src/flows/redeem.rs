@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Races, Vestibule, audited,
-    directory::{TenantView, unavailable},
+    Vestibule, audited,
+    directory::TenantView,
     journey::Journey,
     loaded::{Loaded, Read},
     person::PersonRecords,
@@ -25,7 +25,7 @@ use crate::{
     },
     error::Code,
     store::{
-        Batch, Partition,
+        Batch, Partition, Races, StoreError,
         records::{self, Acceptances, Stored, UserRef, decode},
     },
 };
@@ -46,9 +46,9 @@ pub async fn commit_agreed(
     loop {
         let now = foundation.now();
         let head = [records::audit_head(view.tenant.id).key().clone()];
-        let read = Loaded::read(foundation, view, journey, session, &head).await.map_err(unavailable)?;
+        let read = Loaded::read(foundation, view, journey, session, &head).await.map_err(StoreError::refusal)?;
         let Read { loaded, records, beside } = read;
-        let head = beside.into_iter().flatten().next().map(decode).transpose().map_err(unavailable)?;
+        let head = beside.into_iter().flatten().next().map(decode).transpose().map_err(StoreError::refusal)?;
         crash::point("redeem-read");
         journey.seen = Seen::of(&loaded, now);
         match next(&loaded.facts(view, journey, languages)) {
@@ -59,7 +59,7 @@ pub async fn commit_agreed(
         }
         let (batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
         crash::point("redeem-decided");
-        if races.won(foundation.store.commit(batch).await).map_err(unavailable)? {
+        if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
             crash::point("redeem-committed");
             journey.given.clear();
             journey.permissions_accepted = None;
@@ -173,9 +173,10 @@ pub async fn record_decline(vestibule: &Vestibule, view: &TenantView, declined: 
     let mut races = Races::default();
     loop {
         let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
-        let mut entries = foundation.store.entries(&keys).await.map_err(unavailable)?.into_iter();
-        let stored: Option<Stored<Acceptances>> = entries.next().flatten().map(decode).transpose().map_err(unavailable)?;
-        let head = entries.next().flatten().map(decode).transpose().map_err(unavailable)?;
+        let mut entries = foundation.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
+        let stored: Option<Stored<Acceptances>> =
+            entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
+        let head = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
         let mut all = stored.as_ref().map(|stored| stored.value.clone()).unwrap_or_default();
         if is_recorded(&all, declined) {
             return Ok(());
@@ -184,7 +185,7 @@ pub async fn record_decline(vestibule: &Vestibule, view: &TenantView, declined: 
         let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, stored.as_ref()).put(&key, &all);
         let actor = Actor::User(declined.user);
         let batch = audited(batch, tenant, head.as_ref(), declined.at, &actor, [answered(declined)]);
-        if races.won(foundation.store.commit(batch).await).map_err(unavailable)? {
+        if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
             return Ok(());
         }
     }

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, Races, audited, journey::Proof};
+use super::{Foundation, audited, journey::Proof};
 use crate::{
     domain::{
         SessionId, TenantId, UserId, VerifiedEmail,
@@ -16,7 +16,7 @@ use crate::{
     live::{Live, SessionStanding},
     secret::constant_time_eq,
     store::{
-        Batch, Partition, StoreError,
+        Batch, Partition, Races, StoreError,
         records::{self, SessionEnd, decode},
     },
 };

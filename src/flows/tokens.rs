@@ -9,8 +9,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Races, Vestibule, audited,
-    directory::{TenantView, unavailable},
+    Vestibule, audited,
+    directory::TenantView,
     loaded::Loaded,
     person::PersonRecords,
     session::{self, Session},
@@ -36,7 +36,7 @@ use crate::{
     },
     secret::Secret,
     store::{
-        Batch, Partition, StoreError,
+        Batch, Partition, Races, StoreError,
         records::{self, SessionFamily, Stored, UsedCode, decode},
     },
 };
@@ -107,11 +107,11 @@ pub(super) async fn trade_code(
     let used = records::used_code(tenant, grant.id);
     let mut keys = vec![used.key().clone()];
     keys.extend(PersonRecords::keys(tenant, grant.sign_in.user, Some(grant.app)));
-    let mut entries = foundation.store.entries(&keys).await.map_err(unavailable)?.into_iter();
+    let mut entries = foundation.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
     if entries.next().flatten().is_some() {
         return Err(code_reused(vestibule, view, &grant).await);
     }
-    let loaded = Loaded::of(&PersonRecords::from_entries(&mut entries, Some(grant.app)).map_err(unavailable)?);
+    let loaded = Loaded::of(&PersonRecords::from_entries(&mut entries, Some(grant.app)).map_err(StoreError::refusal)?);
     let settled = still_settled(vestibule, view, client.app(), &loaded, &grant.sign_in)?;
 
     let mut batch = Batch::new(Partition::Tenant(tenant));
@@ -140,11 +140,11 @@ pub(super) async fn trade_code(
             crash::point("tokens-committed");
             Ok(TokenResponse { refresh_token: refresh_token.map(|token| token.expose().to_owned()), ..tokens })
         }
-        Err(StoreError::Conflict) => match foundation.store.get(&used).await.map_err(unavailable)? {
+        Err(StoreError::Conflict) => match foundation.store.get(&used).await.map_err(StoreError::refusal)? {
             Some(_) => Err(code_reused(vestibule, view, &grant).await),
             None => Err(refused(&"its session has ended")),
         },
-        Err(error) => Err(unavailable(error)),
+        Err(error) => Err(error.refusal()),
     }
 }
 
@@ -168,7 +168,7 @@ async fn code_reused(vestibule: &Vestibule, view: &TenantView, grant: &CodeGrant
     let activity = Activity::ReuseDetected { user: grant.sign_in.user, app: grant.app };
     match session::end_because(foundation, &session, activity).await {
         Ok(()) => Code::GrantInvalid,
-        Err(error) => unavailable(error),
+        Err(error) => error.refusal(),
     }
 }
 
@@ -190,9 +190,9 @@ async fn refresh(
     // A lost race means that somebody else rotated first: decided again, that is grace or reuse.
     for _ in 0..4 {
         let now = foundation.now();
-        let mut entries = foundation.store.entries(&keys).await.map_err(unavailable)?.into_iter();
+        let mut entries = foundation.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
         let family: Stored<RefreshFamily> =
-            entries.next().flatten().map(decode).transpose().map_err(unavailable)?.ok_or(Code::GrantInvalid)?;
+            entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?.ok_or(Code::GrantInvalid)?;
         let rotated = match family.value.rotate(&presented, client, requested, tenant, &foundation.ring, now) {
             Ok(rotated) => rotated,
             Err(RefreshError::Reused(revoked)) => {
@@ -201,7 +201,7 @@ async fn refresh(
             Err(error) => return Err(error.code()),
         };
         let sign_in = &family.value.sign_in;
-        let loaded = Loaded::of(&PersonRecords::from_entries(&mut entries, app).map_err(unavailable)?);
+        let loaded = Loaded::of(&PersonRecords::from_entries(&mut entries, app).map_err(StoreError::refusal)?);
         // Before the rotation is stored: somebody who agrees to new terms goes on with the token they have.
         let settled = still_settled(vestibule, view, client.app(), &loaded, sign_in)?;
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
@@ -214,7 +214,7 @@ async fn refresh(
             match foundation.store.commit(batch).await {
                 Ok(()) => {}
                 Err(StoreError::Conflict) => continue,
-                Err(error) => return Err(unavailable(error)),
+                Err(error) => return Err(error.refusal()),
             }
         }
         return Ok(TokenResponse { refresh_token: Some(rotated.token.expose().to_owned()), ..tokens });
@@ -252,7 +252,7 @@ async fn family_reused(
             }
         }
     };
-    revoke.await.map_or_else(unavailable, |()| Code::GrantInvalid)
+    revoke.await.map_or_else(StoreError::refusal, |()| Code::GrantInvalid)
 }
 
 /// The proof that nothing is owed, at this moment.
@@ -328,7 +328,8 @@ pub async fn check_user_info(vestibule: &Vestibule, view: &TenantView, claims: &
     if vestibule.live.session(view.tenant.id, user, claims.person.sid, began) != SessionStanding::Valid {
         return Err(Code::TokenInvalid);
     }
-    let records = PersonRecords::read(&vestibule.foundation, view.tenant.id, user, Some(app.id)).await.map_err(unavailable)?;
+    let records =
+        PersonRecords::read(&vestibule.foundation, view.tenant.id, user, Some(app.id)).await.map_err(StoreError::refusal)?;
     settle(&Loaded::of(&records).facts_of_user(view, Some(app), began, began)).map(|_| ()).map_err(|_| Code::TokenInvalid)?;
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::{
     error::Code,
     flows::{
         Loaded, Vestibule,
-        directory::{TenantView, unavailable},
+        directory::TenantView,
         journey::Journey,
         session::{self, Session},
     },
@@ -155,7 +155,7 @@ async fn show_panel(open: Open, loaded: &Loaded) -> Response {
     let tenant = open.view.tenant.id;
     let assigned = match open.vestibule().foundation.store.list(&records::assignments(tenant, user.id)).await {
         Ok(assigned) => assigned,
-        Err(error) => return open.visit.refuse_in(Some(&open.view), unavailable(error)),
+        Err(error) => return open.visit.refuse_in(Some(&open.view), error.refusal()),
     };
     let may_open = |id| assigned.iter().any(|assignment| assignment.value.app == id);
     let shown = open.view.apps.values().filter(|app| app.enabled && app.visible && app.homepage.is_some());
@@ -203,7 +203,7 @@ pub(super) async fn end_session(visit: &Visit, view: &TenantView, session: Optio
     if let Some(session) = session
         && let Err(error) = session::end(&visit.vestibule.foundation, session).await
     {
-        return visit.refuse_in(Some(view), unavailable(error));
+        return visit.refuse_in(Some(view), error.refusal());
     }
     let mut cookies = Cookies::default();
     if session.is_some() {

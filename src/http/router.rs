@@ -105,7 +105,7 @@ async fn right_host(State(vestibule): State<Arc<Vestibule>>, request: Request, n
             see_other(&format!("{base}{}{separator}tenantid={tenant}", visit.target))
         }
         Ok(_) => visit.refuse(Code::HostUnknown),
-        Err(error) => visit.refuse(crate::flows::directory::unavailable(error)),
+        Err(error) => visit.refuse(error.refusal()),
     }
 }
 
@@ -166,7 +166,7 @@ async fn ready(visit: Visit) -> Response {
     }
     match vestibule.foundation.store.get(&records::key_ring()).await {
         Ok(_) => "ready\n".into_response(),
-        Err(error) => visit.problem(crate::flows::directory::unavailable(error)),
+        Err(error) => visit.problem(error.refusal()),
     }
 }
 

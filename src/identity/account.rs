@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::attempts::{Attempts, Purpose, RETRIES, refusal};
+use super::attempts::{Attempts, Purpose, RETRIES};
 use crate::{
     clock::{Clock, Entropy},
     domain::{EmailAddress, TenantId, UserId},
@@ -22,7 +22,7 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
     store::{
-        Batch, Partition, StoreError,
+        Batch, Partition, Races, StoreError,
         records::{RecordKey, Store, kind},
     },
 };
@@ -139,7 +139,7 @@ impl Accounts {
     pub async fn set_password(&self, tenant: TenantId, user: UserId, new: &Secret) -> Result<(), PasswordError> {
         let record = self.hash(new).await?;
         let batch = Batch::new(Partition::Tenant(tenant)).put(&password(tenant, user), &record);
-        self.store.commit(batch).await.map_err(|error| PasswordError::Failed(refusal(error)))
+        self.store.commit(batch).await.map_err(|error| PasswordError::Failed(error.refusal()))
     }
 
     /// Verifies the password that somebody gave together with `address`. `user` is the holder of the address, if there is
@@ -158,7 +158,7 @@ impl Accounts {
         let counter = Attempts::key(&self.ring, tenant, Purpose::Password, address);
         self.count_guess(tenant, &counter).await?;
         let key = password(tenant, user.unwrap_or(UserId(uuid::Uuid::nil())));
-        let record = self.store.get(&key).await.map_err(refusal)?.filter(|_| user.is_some());
+        let record = self.store.get(&key).await.map_err(StoreError::refusal)?.filter(|_| user.is_some());
         let stored = record.map_or_else(|| DECOY.to_owned(), |record| record.value.hash);
         let given = given.clone();
         let right = self.compute(move || verifies(&stored, &given)).await?;
@@ -193,9 +193,10 @@ impl Accounts {
         counter: &RecordKey<Attempts>,
         change: impl Fn(&mut Attempts, Timestamp) -> Result<(), Code>,
     ) -> Result<(), Code> {
-        for _ in 0..RETRIES {
+        let mut races = Races::at_most(RETRIES);
+        loop {
             let now = self.clock.now();
-            let read = self.store.get(counter).await.map_err(refusal)?;
+            let read = self.store.get(counter).await.map_err(StoreError::refusal)?;
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
             change(&mut attempts, now)?;
             let batch = Batch::new(Partition::Tenant(tenant)).unchanged(counter, read.as_ref()).put_until(
@@ -203,13 +204,10 @@ impl Accounts {
                 &attempts,
                 Some(Attempts::forget_at(now)),
             );
-            match self.store.commit(batch).await {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(refusal(error)),
+            if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
+                return Ok(());
             }
         }
-        Err(Code::Changed)
     }
 
     /// Runs a hash beside the async workers when it is its turn.

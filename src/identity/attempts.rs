@@ -11,12 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{EmailAddress, TenantId},
-    error::Code,
     seal::KeyRing,
-    store::{
-        StoreError,
-        records::{RecordKey, kind},
-    },
+    store::records::{RecordKey, kind},
 };
 
 /// How often a commit that lost a race is decided and tried again.
@@ -109,21 +105,6 @@ impl Attempts {
         self.sent.retain(|at| now.duration_since(*at) < day);
         self.sent.push(now);
         true
-    }
-}
-
-/// What a guest is told when the store does not do its part.
-pub(super) fn refusal(error: StoreError) -> Code {
-    match error {
-        StoreError::Conflict => Code::Changed,
-        StoreError::Unavailable(reason) => {
-            tracing::error!(reason, "the store is unavailable");
-            Code::StoreUnavailable
-        }
-        StoreError::Corrupt(reason) => {
-            tracing::error!(reason, "a record cannot be read");
-            Code::Internal
-        }
     }
 }
 

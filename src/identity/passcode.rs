@@ -14,7 +14,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempts::{Attempts, Purpose, RETRIES, refusal};
+use super::attempts::{Attempts, Purpose, RETRIES};
 use crate::{
     clock::{Clock, Entropy},
     domain::{EmailAddress, TenantId, VerifiedEmail, tenant::Tenant},
@@ -22,7 +22,7 @@ use crate::{
     seal::KeyRing,
     secret::{Secret, constant_time_eq},
     store::{
-        Batch, Entry, Key, Partition, StoreError,
+        Batch, Entry, Key, Partition, Races, StoreError,
         records::{RecordKey, Store, Stored, decode, kind},
     },
 };
@@ -120,8 +120,8 @@ impl Passcodes {
         }
         let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
         let keys: Vec<_> = std::iter::once(counter.key()).chain(beside).cloned().collect();
-        let mut entries = self.store.entries(&keys).await.map_err(refusal)?.into_iter();
-        let counter = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
+        let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
+        let counter = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
         Ok((Asked { tenant, address, counter }, entries.collect()))
     }
 
@@ -153,7 +153,8 @@ impl Passcodes {
         }
         let challenge = (self.challenge_key(tenant.id, journey, address), Challenge { mac, guesses: 0, expires });
         let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
-        for _ in 0..RETRIES {
+        let mut races = Races::at_most(RETRIES);
+        loop {
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
             if !attempts.send(now) {
                 return Ok(Sent { expires });
@@ -162,13 +163,11 @@ impl Passcodes {
                 .put_until(&challenge.0, &challenge.1, Some(expires))
                 .unchanged(&counter, read.as_ref())
                 .put_until(&counter, &attempts, Some(Attempts::forget_at(now)));
-            match self.store.commit(enqueue(batch, &code)?).await {
-                Ok(()) => return Ok(Sent { expires }),
-                Err(StoreError::Conflict) => read = self.store.get(&counter).await.map_err(refusal)?,
-                Err(error) => return Err(refusal(error)),
+            if races.won(self.store.commit(enqueue(batch, &code)?).await).map_err(StoreError::refusal)? {
+                return Ok(Sent { expires });
             }
+            read = self.store.get(&counter).await.map_err(StoreError::refusal)?;
         }
-        Err(Code::Changed)
     }
 
     /// Verifies what was typed for `address` in this journey. Spaces and dashes in it do not matter. Of several right
@@ -203,7 +202,8 @@ impl Passcodes {
 
     /// Counts a guess, and only then says what it is to be compared with (checklist O-01, O-03).
     async fn count_guess(&self, place: &Place) -> Result<[u8; 32], Code> {
-        for _ in 0..RETRIES {
+        let mut races = Races::at_most(RETRIES);
+        loop {
             let now = self.clock.now();
             let (challenge, counter, _) = self.read(place, &[]).await?;
             let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
@@ -220,18 +220,17 @@ impl Passcodes {
                 .unchanged(&place.counter, counter.as_ref())
                 .put_until(&place.counter, &attempts, Some(Attempts::forget_at(now)));
             read.value.guesses += 1;
-            match self.store.commit(batch.put_until(&place.challenge, &read.value, Some(read.value.expires))).await {
-                Ok(()) => return Ok(read.value.mac),
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(refusal(error)),
+            let batch = batch.put_until(&place.challenge, &read.value, Some(read.value.expires));
+            if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
+                return Ok(read.value.mac);
             }
         }
-        Err(Code::Changed)
     }
 
     /// Uses the code up: it is there and the same, and gone afterwards (checklist O-09).
     async fn take(&self, place: &Place, mac: &[u8; 32], beside: &[Key]) -> Result<Vec<Option<Entry>>, Code> {
-        for _ in 0..RETRIES {
+        let mut races = Races::at_most(RETRIES);
+        loop {
             let (challenge, counter, beside) = self.read(place, beside).await?;
             let read = challenge.filter(|read| constant_time_eq(&read.value.mac, mac)).ok_or(Code::CodeExpired)?;
             let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
@@ -241,20 +240,17 @@ impl Passcodes {
                 .delete(&place.challenge)
                 .unchanged(&place.counter, counter.as_ref())
                 .put_until(&place.counter, &attempts, Some(Attempts::forget_at(self.clock.now())));
-            match self.store.commit(batch).await {
-                Ok(()) => return Ok(beside),
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(refusal(error)),
+            if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
+                return Ok(beside);
             }
         }
-        Err(Code::Changed)
     }
 
     async fn read(&self, place: &Place, beside: &[Key]) -> Result<Found, Code> {
         let keys: Vec<_> = [place.challenge.key(), place.counter.key()].into_iter().chain(beside).cloned().collect();
-        let mut entries = self.store.entries(&keys).await.map_err(refusal)?.into_iter();
-        let challenge = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
-        let counter = entries.next().flatten().map(decode).transpose().map_err(refusal)?;
+        let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
+        let challenge = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
+        let counter = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
         Ok((challenge, counter, entries.collect()))
     }
 

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{clock::Clock, domain::TenantId};
+use crate::{clock::Clock, domain::TenantId, error::Code};
 
 #[cfg(test)]
 mod contract;
@@ -25,11 +25,13 @@ mod contract;
 pub mod embedded;
 mod location;
 pub mod memory;
+mod races;
 pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
 
 pub use location::{Location, Opened};
+pub use races::Races;
 
 /// What lives and commits together. A batch touches one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,6 +253,22 @@ pub enum StoreError {
     /// A stored record cannot be read: damage, or a format of the future.
     #[error("a stored record is unreadable: {0}")]
     Corrupt(String),
+}
+
+impl StoreError {
+    /// What somebody is told whose request it ends; what it was is said in the log.
+    #[must_use]
+    pub fn refusal(self) -> Code {
+        match &self {
+            Self::Conflict => tracing::warn!("a change lost too many races"),
+            Self::Unavailable(_) | Self::Corrupt(_) => tracing::error!(error = %self, "the store failed"),
+        }
+        match self {
+            Self::Conflict => Code::Changed,
+            Self::Unavailable(_) => Code::StoreUnavailable,
+            Self::Corrupt(_) => Code::Internal,
+        }
+    }
 }
 
 /// A place to keep records. See the [module](self) for what it promises.

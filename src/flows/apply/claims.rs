@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     domain::{Domain, TenantId, tenant::Tenant},
-    flows::{Foundation, Races},
+    flows::Foundation,
     store::{
-        Batch, Partition, StoreError,
+        Batch, Partition, Races, StoreError,
         records::{self, Claim, RecordKey, TenantListed},
     },
 };

@@ -14,8 +14,11 @@ pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, Races};
-use crate::{domain::TenantId, store::StoreError};
+use super::Foundation;
+use crate::{
+    domain::TenantId,
+    store::{Races, StoreError},
+};
 use plan::Plan;
 use spec::{Desired, TenantSpec};
 

@@ -244,7 +244,7 @@ async fn take_the_place(open: Open) -> Response {
 async fn end_old_session(mut open: Open) -> Response {
     if let Some(session) = open.session.take() {
         if let Err(error) = session::end(&open.vestibule().foundation, &session).await {
-            return open.visit.refuse_in(Some(&open.view), crate::flows::directory::unavailable(error));
+            return open.visit.refuse_in(Some(&open.view), error.refusal());
         }
         open.cookies.drop_session(open.view.tenant.id);
     }

@@ -35,6 +35,7 @@ use crate::{
     },
     i18n::Languages,
     oidc::AuthorizeRequest,
+    store::StoreError,
 };
 
 /// A journey that a request belongs to.
@@ -107,7 +108,7 @@ impl Open {
     pub(super) async fn load(&mut self) -> Result<Loaded, Code> {
         let (vestibule, wished) = (&self.visit.vestibule, &self.languages.wished);
         let loaded = Loaded::load(vestibule, &self.view, &mut self.journey, self.session.as_ref(), wished).await;
-        loaded.map_err(crate::flows::directory::unavailable)
+        loaded.map_err(StoreError::refusal)
     }
 
     /// Back to the dispatcher, with the journey as it is now.
