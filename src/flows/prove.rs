@@ -15,7 +15,7 @@ use crate::{
         EmailAddress, FederationId, UserId, WebUrl,
         federation::Federation,
         tenant::IdentitySource,
-        user::{Identity, UserType, VerifiedIdentity},
+        user::{Identity, VerifiedIdentity},
     },
     error::Code,
     identity::{
@@ -111,16 +111,14 @@ fn offered(view: &TenantView, address: &EmailAddress, source: IdentitySource) ->
 pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, client: IpAddr) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::OneTimePasscode)?;
-    let (tenant, foundation) = (view.tenant.id, &vestibule.foundation);
+    let tenant = view.tenant.id;
     let index = [records::address(tenant, &address).key().clone()];
     let (asked, found) = vestibule.passcodes.ask(&view.tenant, &address, client, &index).await?;
     let index: Option<Stored<UserRef>> =
         found.into_iter().flatten().next().map(decode).transpose().map_err(StoreError::refusal)?;
-    // Strangers cost the same two reads, and their journeys grow by the same.
-    let user = index.map_or(UserId(uuid::Uuid::nil()), |index| index.value.user);
-    let holder = foundation.store.get(&records::user(tenant, user)).await.map_err(StoreError::refusal)?;
-    let holder = holder.map(|stored| stored.value).filter(|user| user.user_type == UserType::Guest);
-    let language = holder.as_ref().and_then(|user| user.preferred_language.clone());
+    let user = index.as_ref().map_or(UserId(uuid::Uuid::nil()), |index| index.value.user);
+    let holder = index.map(|index| index.value).filter(|index| index.guest);
+    let language = holder.as_ref().and_then(|holder| holder.language.clone());
     let minutes = view.tenant.policy.passcode_minutes;
     let enqueue = |batch: Batch, code: &NewCode| {
         let passcode = mail::Passcode {

@@ -95,7 +95,7 @@ fn agreed(
             // Somebody else of this tenant has this identity already.
             return Err(Code::BoundToAnotherIdentity);
         }
-        batch = batch.unchanged(&index, known).put(&index, &UserRef { user: user.id });
+        batch = batch.unchanged(&index, known).put(&index, &UserRef::to(&user));
     }
     let recorded = &mut after.acceptances;
     let fresh: Vec<_> = journey.given.iter().filter(|given| !is_recorded(recorded, given)).cloned().collect();

@@ -1,7 +1,7 @@
 //! One-time passcodes: eight digits, mailed to an address, typed back into the browser that asked.
 //!
 //! A code is bound to its tenant, journey and address; it lives minutes, works once, and dies after five wrong guesses, each
-//! counted before it is looked at. The store keeps a keyed hash only, so a copy of the store holds no code that could be
+//! counted before anybody is told that it was wrong. The store keeps a keyed hash only, so a copy of the store holds no code that could be
 //! found by trying: whoever wants to try needs the key ring as well (checklist O-07).
 //!
 //! Nothing here tells whether an address is known. For an unknown one a challenge is written that no code answers, and the
@@ -191,21 +191,11 @@ impl Passcodes {
             counter: Attempts::key(&self.ring, tenant, Purpose::Passcode, address),
             partition: Partition::Tenant(tenant),
         };
-        let expected = self.count_guess(&place).await?;
         let offered = self.mac(tenant, journey, address, digits.expose());
-        if !constant_time_eq(&offered, &expected) {
-            return Err(Code::CodeWrong);
-        }
-        let beside = self.take(&place, &expected, beside).await?;
-        Ok((VerifiedEmail::proven_by_passcode(address.clone()), beside))
-    }
-
-    /// Counts a guess, and only then says what it is to be compared with (checklist O-01, O-03).
-    async fn count_guess(&self, place: &Place) -> Result<[u8; 32], Code> {
         let mut races = Races::at_most(RETRIES);
         loop {
             let now = self.clock.now();
-            let (challenge, counter, _) = self.read(place, &[]).await?;
+            let (challenge, counter, beside) = self.read(&place, beside).await?;
             let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
             let mut read = challenge.ok_or(Code::CodeExpired)?;
             if attempts.locked(now) {
@@ -214,34 +204,24 @@ impl Passcodes {
             if read.value.guesses >= GUESSES {
                 return Err(Code::CodeExpired);
             }
+            // Counted first, so that a right answer forgives this guess, too.
             attempts.guess(now);
-            let batch = Batch::new(place.partition)
-                .unchanged(&place.challenge, Some(&read))
-                .unchanged(&place.counter, counter.as_ref())
-                .put_until(&place.counter, &attempts, Some(Attempts::forget_at(now)));
-            read.value.guesses += 1;
-            let batch = batch.put_until(&place.challenge, &read.value, Some(read.value.expires));
-            if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
-                return Ok(read.value.mac);
+            let right = constant_time_eq(&offered, &read.value.mac);
+            let mut batch = Batch::new(place.partition).unchanged(&place.challenge, Some(&read));
+            if right {
+                attempts.forgive();
+                batch = batch.delete(&place.challenge);
+            } else {
+                read.value.guesses += 1;
+                batch = batch.put_until(&place.challenge, &read.value, Some(read.value.expires));
             }
-        }
-    }
-
-    /// Uses the code up: it is there and the same, and gone afterwards (checklist O-09).
-    async fn take(&self, place: &Place, mac: &[u8; 32], beside: &[Key]) -> Result<Vec<Option<Entry>>, Code> {
-        let mut races = Races::at_most(RETRIES);
-        loop {
-            let (challenge, counter, beside) = self.read(place, beside).await?;
-            let read = challenge.filter(|read| constant_time_eq(&read.value.mac, mac)).ok_or(Code::CodeExpired)?;
-            let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            attempts.forgive();
-            let batch = Batch::new(place.partition)
-                .unchanged(&place.challenge, Some(&read))
-                .delete(&place.challenge)
-                .unchanged(&place.counter, counter.as_ref())
-                .put_until(&place.counter, &attempts, Some(Attempts::forget_at(self.clock.now())));
+            batch = batch.unchanged(&place.counter, counter.as_ref());
+            batch = batch.put_until(&place.counter, &attempts, Some(Attempts::forget_at(now)));
+            // Nobody learns which it was before the guess is counted, or the code used up (checklist O-01, O-03, O-09): of
+            // many guesses at once one is counted a round, and the others are judged by what it has left.
             if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
-                return Ok(beside);
+                let proven = || (VerifiedEmail::proven_by_passcode(address.clone()), beside);
+                return right.then(proven).ok_or(Code::CodeWrong);
             }
         }
     }

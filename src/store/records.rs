@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, StoreError, Version, Watch, Write};
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, SessionId, TenantId, UserId,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, SessionId, TenantId, UserId,
         app::App,
         audit,
         federation::Federation,
         tenant::Tenant,
         terms::{Acceptance, Agreement, DocumentId, MediaType},
-        user::{Identity, User},
+        user::{Identity, User, UserType},
     },
     oidc::{
         TenantKey,
@@ -269,11 +269,25 @@ pub struct Claim {
     pub tenant: TenantId,
 }
 
-/// Which user an index entry points to.
+/// Which user an index entry points to, and what has to be known of them before anything is mailed to an address: a code can
+/// then be sent without reading the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRef {
     /// The user.
     pub user: UserId,
+    /// Whether they are a guest.
+    pub guest: bool,
+    /// The language they like to read.
+    pub language: Option<LanguageTag>,
+}
+
+impl UserRef {
+    /// What points to `user`.
+    #[must_use]
+    pub fn to(user: &User) -> Self {
+        let guest = user.user_type == UserType::Guest;
+        Self { user: user.id, guest, language: user.preferred_language.clone() }
+    }
 }
 
 /// What a stored document is; its bytes are in chunks beside it.

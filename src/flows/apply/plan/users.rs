@@ -164,10 +164,11 @@ impl Plan {
         }
         for address in held(after) {
             let holder = addresses.of(self, foundation, &address).await?;
-            if holder.now.is_none() {
+            let (key, entry) = (records::address(self.tenant, &address), UserRef::to(after));
+            let stale = holder.now == Some(after.id) && holder.stored.as_ref().is_some_and(|stored| stored.value != entry);
+            if holder.now.is_none() || stale {
                 holder.now = Some(after.id);
-                let key = records::address(self.tenant, &address);
-                self.extend(|batch| batch.unchanged(&key, holder.stored.as_ref()).put(&key, &UserRef { user: after.id }));
+                self.extend(|batch| batch.unchanged(&key, holder.stored.as_ref()).put(&key, &entry));
             }
         }
         Ok(())
