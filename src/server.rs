@@ -19,7 +19,7 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
     store::{
-        Batch, Opened, Partition,
+        Batch, Opened, Partition, StoreError,
         records::{self, Store},
     },
 };
@@ -42,19 +42,27 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
         Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,
         None => read_or_make_ring(&config.key_ring, sealed_by.is_none(), &*entropy)?,
     };
-    match sealed_by {
-        // A store is sealed by one ring for ever (rotation adds keys to it): another would silently lose every secret.
-        Some(known) if known != ring.fingerprint() => {
-            bail!("{}: this key ring is not the one that seals this store", config.store)
-        }
-        Some(_) => {}
-        None => {
-            let key = records::key_ring();
-            store.commit(Batch::new(Partition::Global).absent(&key).put(&key, &ring.fingerprint())).await?;
-        }
+    let sealed_by = match sealed_by {
+        Some(known) => known,
+        None => claim(&store, ring.fingerprint()).await?,
+    };
+    // A store is sealed by one ring for ever (rotation adds keys to it): another would silently lose every secret.
+    if sealed_by != ring.fingerprint() {
+        bail!("{}: this key ring is not the one that seals this store", config.store)
     }
     let public_url = config.public_url.clone();
     Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, failed))
+}
+
+/// Notes which ring seals a store that none has sealed yet; gives the one that does, which is another node's where several
+/// begin at the same moment.
+async fn claim(store: &Store, ring: String) -> Result<String, StoreError> {
+    let key = records::key_ring();
+    match store.commit(Batch::new(Partition::Global).absent(&key).put(&key, &ring)).await {
+        Ok(()) => Ok(ring),
+        Err(StoreError::Conflict) => Ok(store.get(&key).await?.map_or(ring, |stored| stored.value)),
+        Err(error) => Err(error),
+    }
 }
 
 fn make_folder(folder: &Path) -> anyhow::Result<()> {

@@ -143,8 +143,9 @@ fn a_sentinel_set_fails_over_as_planned_and_when_the_primary_dies() {
     let first = set.primary().address;
     set.failover();
     assert_ne!(set.primary().address, first);
-    set.until_guarded();
+    set.primary().cli(&["config", "set", "min-replicas-to-write", "0"]);
     assert_eq!(set.primary().cli(&["set", "kept", "yes"]), "OK");
+    set.until_followed();
     let gone = set.kill_primary().address;
     assert_eq!((set.primary().address, set.primary().cli(&["get", "kept"]).as_str()), (first, "yes"));
     assert_ne!(gone, first);

@@ -1,11 +1,12 @@
 //! One sign-in over two nodes.
 
-use super::two;
+use super::{namespace, two};
 use crate::support::{
     client::Client,
     journey::Guest,
     nodes::Nodes,
     process::{Person, SignsInWith},
+    redis::shared,
     visitor::Direct,
 };
 
@@ -58,5 +59,16 @@ async fn codes_and_tokens_of_one_node_are_good_at_the_other_and_count_once() {
     assert_eq!(again.json()["error"], "invalid_grant");
     for client in [&at_one, &at_other] {
         assert_eq!(client.token(&refresh(&second)).await.expect(400).json()["error"], "invalid_grant");
+    }
+}
+
+/// F-14: nodes that begin together on a store that nobody has used agree on the ring that seals it, and none gives up.
+#[tokio::test]
+async fn f_14_nodes_that_begin_together_on_an_empty_store_all_come_up() {
+    for _ in 0..2 {
+        let store = shared("VESTIBULE_TEST_REDIS", &namespace());
+        let nodes = Nodes::start(&[store.as_str(); 4]).await;
+        let mut guest = Guest { browser: nodes.visitor(&[3, 2, 1, 0]), ..Guest::new(&nodes, nodes.guest(0)) };
+        assert!(guest.arrive(&nodes.links.panel_by_id).await.expect(200).page().has("sign-out"), "{:?}", guest.pressed);
     }
 }

@@ -236,9 +236,13 @@ impl Sentinels {
         });
     }
 
-    /// Waits until the other server follows the primary again, so that writes are taken.
-    pub(crate) fn until_guarded(&self) {
-        self.until("guarded", || self.primary().cli(&["set", "started", "yes"]) == "OK");
+    /// Waits until what the primary writes is at the other server. That the primary takes writes again says little: it
+    /// counts a replica that has not even begun to listen (up to a second after a full copy).
+    pub(crate) fn until_followed(&self) {
+        let stamp = super::random();
+        let primary = self.primary();
+        self.until("writable", || primary.cli(&["set", "stamp", &stamp]) == "OK");
+        self.until("followed", || self.servers.iter().all(|server| server.try_cli(&["get", "stamp"]).as_ref() == Some(&stamp)));
     }
 
     /// Their URL.
