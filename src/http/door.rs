@@ -22,6 +22,7 @@ use super::{
     urls::routes,
 };
 use crate::{
+    clock::{SystemEntropy, random_uuid},
     decision::{Caller, RequestFacts},
     error::Code,
     flows::Vestibule,
@@ -78,7 +79,10 @@ fn closed(parts: &Parts) -> Response {
         true => {
             let accepted = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
             let language = Languages::from(None, accepted, None, None).page;
-            Refusal::new(Chrome { language, ..Chrome::default() }, Code::StoreUnavailable).into_response()
+            let trace = random_uuid(&SystemEntropy).simple().to_string()[..16].to_owned();
+            tracing::info!(code = %Code::StoreUnavailable, trace, "refused: not ready yet");
+            let chrome = Chrome { language, trace_id: Some(trace), ..Chrome::default() };
+            Refusal::new(chrome, Code::StoreUnavailable).into_response()
         }
         false => front::problem(parts, Code::StoreUnavailable),
     };

@@ -109,6 +109,9 @@ pub struct Line {
     /// A part of all that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotPart>,
+    /// Of a heartbeat: how many milliseconds old the sender's own news are. They are no younger for having been passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u32>,
 }
 
 /// A part of a snapshot. It replaces what the reader knew when the last part has come.
@@ -123,10 +126,10 @@ pub struct SnapshotPart {
 }
 
 impl Line {
-    /// A heartbeat.
+    /// A heartbeat of somebody whose own news are `age` milliseconds old.
     #[must_use]
-    pub fn heartbeat(at: Position) -> Self {
-        Self { seq: at.seq, stream: at.stream, event: None, snapshot: None }
+    pub fn heartbeat(at: Position, age: u32) -> Self {
+        Self { seq: at.seq, stream: at.stream, event: None, snapshot: None, age: Some(age) }
     }
 
     /// As it goes over the wire, with its line feed.

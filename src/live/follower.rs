@@ -1,6 +1,6 @@
 //! The reading side of the feed.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Line, LiveEvent, LiveState, Position, state::Tenant};
 use crate::domain::TenantId;
@@ -71,7 +71,8 @@ impl Follower {
         let known = self.position.filter(|known| known.stream == at.stream).ok_or(Broken::Gap)?;
         let Some(event) = line.event else {
             return if known.seq == at.seq {
-                live.heard(now);
+                // As old as they were where they came from.
+                live.heard(now - SignedDuration::from_millis(line.age.unwrap_or_default().into()));
                 Ok(false)
             } else {
                 Err(Broken::Gap)

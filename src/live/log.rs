@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
-use super::{Line, Live, LiveEvent, LiveState, Position, SnapshotPart, StreamId};
+use super::{Line, LiveEvent, LiveState, Position, SnapshotPart, StreamId};
 use crate::{
     clock::Entropy,
     domain::{AppId, TenantId},
@@ -88,7 +88,7 @@ impl FeedLog {
         let backlog: VecDeque<Line> = match missed {
             Some((after, events)) => (after + 1..)
                 .zip(events)
-                .map(|(seq, event)| Line { seq, stream: self.stream, event: Some(event.for_app(app)), snapshot: None })
+                .map(|(seq, event)| Line { seq, stream: self.stream, event: Some(event.for_app(app)), snapshot: None, age: None })
                 .collect(),
             None => snapshot(at, &self.live.snapshot(tenant), app).collect(),
         };
@@ -106,7 +106,7 @@ fn snapshot(at: Position, events: &[LiveEvent], app: AppId) -> impl Iterator<Ite
     (0..parts).map(move |part| {
         let events = events.iter().skip(part * PART).take(PART).map(|event| event.for_app(app)).collect();
         let part = SnapshotPart { first: part == 0, last: part + 1 == parts, events };
-        Line { seq: at.seq, stream: at.stream, event: None, snapshot: Some(part) }
+        Line { seq: at.seq, stream: at.stream, event: None, snapshot: Some(part), age: None }
     })
 }
 
@@ -138,15 +138,16 @@ impl Subscription {
         }
         let (seq, event) = self.events.recv().await.map_err(|_| TooSlow)?;
         self.at.seq = seq;
-        Ok(Line { seq, stream: self.at.stream, event: Some(event.for_app(self.app)), snapshot: None })
+        Ok(Line { seq, stream: self.at.stream, event: Some(event.for_app(self.app)), snapshot: None, age: None })
     }
 
     /// A heartbeat, if there is nothing that the reader has not got and this process itself has fresh news: a server that
-    /// was cut off from its store must not keep doors open.
+    /// was cut off from its store must not keep doors open. It says how old the news are, so that they do not count as new
+    /// once more at the reader's.
     #[must_use]
     pub fn heartbeat(&self, now: Timestamp) -> Option<Line> {
-        let up_to_date = self.backlog.is_empty() && self.events.is_empty() && self.live.fresh(now);
-        up_to_date.then(|| Line::heartbeat(self.at))
+        let up_to_date = self.backlog.is_empty() && self.events.is_empty();
+        self.live.age(now).filter(|_| up_to_date).map(|age| Line::heartbeat(self.at, age))
     }
 }
 
@@ -160,7 +161,7 @@ mod tests {
     use crate::{
         clock::SeededEntropy,
         domain::SessionId,
-        live::{Broken, Follower},
+        live::{Broken, Follower, Live},
     };
 
     const TENANT: TenantId = TenantId(Uuid::from_u128(1));
@@ -241,6 +242,19 @@ mod tests {
         assert!(subscription.heartbeat(now() + jiff::SignedDuration::from_secs(6)).is_none());
         (0..20).for_each(|session| log.publish(TENANT, ended(session)));
         assert_eq!(subscription.next().now_or_never(), Some(Err(TooSlow)));
+    }
+
+    /// A server that lost its store four seconds ago and is heard now: its readers have one second left, not five.
+    #[test]
+    fn news_are_no_younger_for_having_been_passed_on() {
+        let log = log(8);
+        let (mut follower, live) = (Follower::new(TENANT), LiveState::new(LiveState::MAX_SILENCE));
+        let mut subscription = log.subscribe(TENANT, APP, None);
+        drain(&mut subscription).iter().for_each(|line| assert!(follower.take(&line.to_wire(), &live, now()).is_ok()));
+        let after = |seconds| now() + jiff::SignedDuration::from_secs(seconds);
+        let line = subscription.heartbeat(after(4)).expect("a heartbeat");
+        follower.take(&line.to_wire(), &live, after(4)).unwrap();
+        assert!(live.fresh(after(5)) && !live.fresh(after(6)));
     }
 
     #[test]

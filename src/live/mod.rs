@@ -9,8 +9,8 @@
 //! `GET {base}/{tenant}/live/v1/feed`, newline-delimited JSON, one [`Line`] each. A feed has a stream id, and every event of
 //! it the next number. One who comes back names both (`?stream=…&after=…`) and gets what was missed, or else a snapshot. A
 //! heartbeat a second says how far the feed is, as long as the server itself is in touch with its store. Only a heartbeat
-//! that finds the reader at exactly that place counts as news: a reader that is behind, or hears nothing, stops being
-//! [fresh](Live::fresh), and doors close.
+//! that finds the reader at exactly that place counts as news, and as no newer than the server's own: a reader that is
+//! behind, or hears nothing, stops being [fresh](Live::fresh), and doors close.
 
 use jiff::Timestamp;
 

@@ -127,6 +127,18 @@ impl LiveState {
         self.heard.store(now.as_millisecond(), Ordering::Release);
     }
 
+    /// How many milliseconds ago there was news, as long as they are [fresh](super::Live::fresh).
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Option<u32> {
+        // A clock that was set back must not keep a door open: what was heard in the future (but for requests that were
+        // a moment faster than the news) was not heard.
+        const MOMENT: i64 = 1_000;
+        let heard = self.heard.load(Ordering::Acquire);
+        let age = now.as_millisecond().checked_sub(heard).filter(|_| heard != NEVER)?;
+        let age = (-MOMENT..=self.max_silence).contains(&age).then_some(age.max(0))?;
+        u32::try_from(age).ok()
+    }
+
     /// Forgets what has expired by itself. To be called now and then.
     pub fn forget_expired(&self, now: Timestamp) {
         for known in self.tenants.pin().values() {
@@ -197,11 +209,7 @@ impl Live for LiveState {
     }
 
     fn fresh(&self, now: Timestamp) -> bool {
-        // A clock that was set back must not keep a door open: what was heard in the future (but for requests that were
-        // a moment faster than the news) was not heard.
-        const MOMENT: i64 = 1_000;
-        let heard = self.heard.load(Ordering::Acquire);
-        heard != NEVER && (-MOMENT..=self.max_silence).contains(&(now.as_millisecond() - heard))
+        self.age(now).is_some()
     }
 }
 
