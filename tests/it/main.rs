@@ -11,6 +11,7 @@ mod crash;
 mod discovery;
 mod embedded;
 mod examples;
+mod faults;
 mod forms;
 mod front;
 mod harness;

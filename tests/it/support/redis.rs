@@ -93,6 +93,11 @@ impl Redis {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// The folder it works in.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&self) {
         // its end is waited for
