@@ -4,6 +4,7 @@
 mod crossing;
 mod news;
 mod races;
+mod round_trips;
 
 use std::time::{Duration, Instant};
 
