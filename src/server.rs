@@ -19,7 +19,7 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
     store::{
-        Batch, Opened, Partition, StoreError,
+        Batch, Opened, Partition, StoreError, copy,
         records::{self, Store},
     },
 };
@@ -36,6 +36,13 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
     let Opened { store, ready, failed } = config.store.open(Arc::clone(&clock))?;
     ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
+    if let Some(since) = copy::unfinished_since(&*store).await? {
+        bail!(
+            "{}: this store is an unfinished copy, begun at {since}, and records may be missing; copy again with `vestibule \
+             store copy --start-over`, or name another store in the configuration",
+            config.store
+        );
+    }
     let store = Store::new(store);
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
     let ring = match key_ring {

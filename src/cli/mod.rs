@@ -7,6 +7,7 @@ mod demo;
 mod keys;
 mod operation;
 mod serve;
+mod store;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,9 @@ enum Command {
     /// Signing keys of tenants.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// The store as a whole: copy it elsewhere.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Prints the reference of all errors (docs/errors.md).
     Errors,
 }
@@ -138,6 +142,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(serve) => serve.run().await,
         Command::Apply(apply) => apply.run().await,
         Command::Keys(keys) => keys.run().await,
+        Command::Store(store) => store.run().await,
         Command::CheckConfig(check) => check.run(),
         Command::Errors => {
             say(crate::error::Code::reference().trim_end());

@@ -43,6 +43,7 @@ macro_rules! contract_tests {
             scans::a_08_a_segment_is_not_a_prefix_of_a_longer_one,
             scans::pages_join_without_gap_or_overlap,
             scans::a_page_outside_the_prefix_shows_nothing_foreign,
+            scans::an_empty_prefix_shows_the_whole_partition,
             expiry::what_has_expired_is_absent_from_then_on,
             expiry::the_deadline_is_kept_exactly,
             expiry::what_has_expired_counts_as_absent_in_checks,

@@ -59,6 +59,17 @@ impl Location {
 }
 
 impl Location {
+    /// The file, where the store is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Embedded(path) => Some(path),
+            #[allow(unreachable_patterns, reason = "which others there are is a matter of features")]
+            _ => None,
+        }
+    }
+
     /// The same with paths below `folder` where they are relative.
     #[must_use]
     pub fn below(self, folder: &Path) -> Self {

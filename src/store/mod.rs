@@ -21,6 +21,7 @@ use crate::{clock::Clock, domain::TenantId, error::Code};
 
 #[cfg(test)]
 mod contract;
+pub mod copy;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod location;
@@ -29,6 +30,7 @@ mod races;
 pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod walk;
 
 pub use location::{Location, Opened};
 pub use races::Races;

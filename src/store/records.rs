@@ -35,6 +35,8 @@ pub mod kind {
     pub const HOST_CLAIM: u8 = 3;
     /// Global: which key ring seals this store.
     pub const KEY_RING: u8 = 4;
+    /// Global: this store is being filled, and not yet whole.
+    pub const UNFINISHED: u8 = 5;
     /// The tenant itself.
     pub const TENANT: u8 = 10;
     /// Apps.
@@ -262,6 +264,13 @@ pub struct TenantListed {
     pub id: TenantId,
 }
 
+/// Global: the store is being filled by a copy. Written first, deleted last: while it is there, records may be missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// When that began.
+    pub since: Timestamp,
+}
+
 /// Global: who has claimed a domain or a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -483,4 +492,10 @@ pub fn host_claim(host: &str) -> RecordKey<Claim> {
 #[must_use]
 pub fn key_ring() -> RecordKey<String> {
     RecordKey::global(kind::KEY_RING, &[])
+}
+
+/// That the store is not whole yet.
+#[must_use]
+pub fn unfinished() -> RecordKey<Unfinished> {
+    RecordKey::global(kind::UNFINISHED, &[])
 }

@@ -4,6 +4,7 @@ mod applying;
 mod configuration;
 mod rings;
 mod serving;
+mod stores;
 
 use std::{
     net::SocketAddr,

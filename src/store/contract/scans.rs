@@ -64,3 +64,28 @@ pub(crate) async fn a_page_outside_the_prefix_shows_nothing_foreign(scene: Scene
     assert_eq!(scene.page(&prefix, Some(&names[2]), 10).await, []);
     assert_eq!(scene.page(&prefix, Some(&names[3]), 10).await, []);
 }
+
+pub(crate) async fn an_empty_prefix_shows_the_whole_partition(scene: Scene) {
+    for partition in [Partition::Global, tenant(1), tenant(2)] {
+        let everything = Key::from_parts(partition, Bytes::new());
+        assert_eq!(scene.scan(&everything).await, []);
+        let mut names: Vec<Key> = [0, 1, b'k', 0xff]
+            .into_iter()
+            .flat_map(|kind| [&[][..], &[&b"a"[..]], &[b"\xff"]].map(|s| Key::new(partition, kind, s)))
+            .collect();
+        fill(&scene, &names).await;
+        names.sort();
+        assert_eq!(scene.scan(&everything).await, names);
+        for limit in [1, 5, 12, 13] {
+            let mut seen: Vec<Key> = Vec::new();
+            loop {
+                let page = scene.page(&everything, seen.last(), limit).await;
+                if page.is_empty() {
+                    break;
+                }
+                seen.extend(page);
+            }
+            assert_eq!(seen, names, "in pages of {limit}");
+        }
+    }
+}

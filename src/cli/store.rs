@@ -1,0 +1,59 @@
+//! `store`: the store as a whole.
+
+mod copy;
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Subcommand;
+
+use super::STORE_WITHIN;
+use crate::{
+    clock::Clock,
+    secret::Secret,
+    store::{Location, Opened},
+};
+
+/// What the exit status says, for `--help`.
+const EXIT_STATUS: &str = "Exit status: 0 when it was done, 1 when it was refused or failed, 2 when the command line is wrong.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    /// Copies a store into an empty one, of the same or another sort, and verifies the copy.
+    ///
+    /// Stop every server that uses the source first: the copy fails when anything is written there meanwhile. A copy that
+    /// was cut off leaves a target that no server starts on. The key ring is not part of a store: the target needs the same.
+    #[command(after_help = EXIT_STATUS)]
+    Copy(copy::Copy),
+}
+
+impl Store {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Copy(copy) => copy.run().await,
+        }
+    }
+}
+
+/// Where a store is, as an argument says. What is wrong with it is said without repeating it: there may be a password in it.
+fn location(url: &Secret, name: &str) -> anyhow::Result<Location> {
+    url.expose().parse::<Location>().map_err(|problem| anyhow!("{name}: {problem}"))
+}
+
+/// Opens a store, and waits until it can be used.
+async fn open(location: &Location, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    let mut opened = location.open(clock)?;
+    let ready = tokio::time::timeout(STORE_WITHIN, &mut opened.ready).await;
+    ready.map_err(|_| anyhow!("{location}: not reached"))?.map_err(|reason| anyhow!("{location}: {reason}"))?;
+    Ok(opened)
+}
+
+/// Opens a store that has to be there: a mistyped path makes no new one.
+async fn open_existing(location: &Location, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    if let Some(file) = location.file()
+        && !file.try_exists().with_context(|| file.display().to_string())?
+    {
+        bail!("{}: there is no store", file.display());
+    }
+    open(location, clock).await
+}

@@ -1,0 +1,109 @@
+//! `store copy`.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::{location, open, open_existing};
+use crate::{
+    cli::{say, secret},
+    clock::{Clock, SystemClock},
+    secret::Secret,
+    store::copy::{Copied, Step, copy},
+};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Copy {
+    /// The store to copy: a path, or a URL. A URL with a password is better put into the environment.
+    #[arg(long, value_name = "URL", env = "VESTIBULE_STORE_FROM", hide_env_values = true, value_parser = secret)]
+    from: Secret,
+    /// The store to fill, which has to be empty.
+    #[arg(long, value_name = "URL", env = "VESTIBULE_STORE_TO", hide_env_values = true, value_parser = secret)]
+    to: Secret,
+    /// When the target is a copy that was cut off: empty it and begin again. Any other target is left alone.
+    #[arg(long)]
+    start_over: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    from: &'a str,
+    to: &'a str,
+    #[serde(flatten)]
+    copied: &'a Copied,
+    /// Whether both sides were read again and were the same. There is no report otherwise.
+    verified: bool,
+}
+
+impl Copy {
+    pub(in crate::cli) async fn run(self) -> anyhow::Result<()> {
+        let (from, to) = (location(&self.from, "--from")?, location(&self.to, "--to")?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let source = open_existing(&from, Arc::clone(&clock)).await?;
+        let target = open(&to, Arc::clone(&clock)).await?;
+        let mut bar = Bar::new();
+        let copied = copy(&*source.store, &*target.store, &*clock, self.start_over, &mut |step| bar.step(step)).await;
+        bar.clear();
+        let (from, to) = (from.to_string(), to.to_string());
+        let copied = copied.with_context(|| format!("{from} to {to}"))?;
+        if self.json {
+            let report = Report { from: &from, to: &to, copied: &copied, verified: true };
+            say(&serde_json::to_string(&report)?);
+            return Ok(());
+        }
+        for partition in &copied.partitions {
+            let name = if partition.partition == "global" { "" } else { "tenant " };
+            say(&format!("{name}{}: {} records, SHA-256 {}", partition.partition, partition.records, partition.sha256));
+        }
+        say(&format!("copied {from} to {to}: {} records, {} bytes", copied.records, copied.bytes));
+        say("verified: both were read again, and hold the same");
+        Ok(())
+    }
+}
+
+/// The progress, on standard error where that is a terminal.
+struct Bar {
+    bar: ProgressBar,
+    total: u64,
+    compares: bool,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { bar: ProgressBar::new_spinner().with_message("counting"), total: 0, compares: false }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Counted(total) => {
+                self.total = total;
+                self.begin("copying");
+            }
+            Step::Compared if !self.compares => {
+                self.compares = true;
+                self.begin("verifying");
+                self.bar.inc(1);
+            }
+            Step::Copied | Step::Compared => self.bar.inc(1),
+        }
+    }
+
+    fn begin(&self, what: &'static str) {
+        // Ours, and tried by every copy.
+        let style = ProgressStyle::with_template("{msg:9} [{bar:40}] {pos}/{len} records, {eta} left").expect("a template");
+        self.bar.set_style(style.progress_chars("=> "));
+        self.bar.reset();
+        self.bar.set_length(self.total);
+        self.bar.set_message(what);
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
