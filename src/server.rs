@@ -19,7 +19,7 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
     store::{
-        Batch, Opened, Partition, StoreError, copy,
+        Batch, Measured, Opened, Partition, StoreError, copy,
         records::{self, Store},
     },
 };
@@ -43,7 +43,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
             config.store
         );
     }
-    let store = Store::new(store);
+    let store = Store::new(Arc::new(Measured::new(store)));
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
     let ring = match key_ring {
         Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,

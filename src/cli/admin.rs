@@ -19,12 +19,12 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::UnixListener, sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::operation::{Apply, Operation, RotateKeys};
-use crate::flows::Vestibule;
+use crate::{flows::Vestibule, store::measured};
 
 /// A document of 10 MiB is 14 MiB of base64, and there may be several.
 const BODY: usize = 256 << 20;
@@ -59,10 +59,15 @@ impl Admin {
 pub(super) fn listen(data: &Path, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
     let path = socket(data);
     let listener = bind(&path).with_context(|| format!("{}: the administration socket", path.display()))?;
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let mut recorder = PrometheusBuilder::new();
+    for histogram in [measured::SECONDS, measured::WATCH_LAG] {
+        recorder = recorder.set_buckets_for_metric(Matcher::Full(histogram.to_owned()), &measured::BUCKETS)?;
+    }
+    let recorder = recorder.build_recorder();
     let metrics = recorder.handle();
     // A host program may have a recorder of its own; then it has the figures.
     let _ = metrics::set_global_recorder(recorder);
+    measured::describe();
     let app = Router::new()
         .route(Apply::PATH, post(perform::<Apply>))
         .route(RotateKeys::PATH, post(perform::<RotateKeys>))

@@ -9,7 +9,7 @@ use crate::{
     domain::TenantId,
     live::LiveEvent,
     store::{
-        Change, Key, Partition, StoreError, Watch,
+        Change, Key, Partition, StoreError, Watch, measured,
         records::{self, SessionEnd, TermsEpoch, UserCutoff, decode, kind},
     },
 };
@@ -49,7 +49,10 @@ pub async fn follow(vestibule: &Vestibule, mut watch: Watch) {
     loop {
         tokio::select! {
             change = watch.next() => match change {
-                Some(Change::Current(at)) => vestibule.live.heard(at),
+                Some(Change::Current(at)) => {
+                    vestibule.live.heard(at);
+                    measured::current(at, vestibule.foundation.now());
+                }
                 Some(change) => {
                     vestibule.directory.forget(&change);
                     if let Err(error) = tell(vestibule, &change).await {

@@ -25,6 +25,7 @@ pub mod copy;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod location;
+pub mod measured;
 pub mod memory;
 mod races;
 pub mod records;
@@ -33,6 +34,7 @@ pub mod redis;
 pub mod walk;
 
 pub use location::{Location, Opened};
+pub use measured::Measured;
 pub use races::Races;
 
 /// What lives and commits together. A batch touches one partition.

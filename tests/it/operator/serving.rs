@@ -7,6 +7,47 @@ use tokio::{
 
 use super::*;
 
+/// What the administration socket shows of the metrics.
+async fn metrics(site: &Site) -> String {
+    let mut socket = tokio::net::UnixStream::connect(site.path("data/admin.sock")).await.expect("the socket");
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.expect("written");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
+}
+
+/// The value of one line of metrics; 0 when there is none.
+fn figure(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.trim().parse().expect("a number"))
+}
+
+#[tokio::test]
+async fn metrics_show_how_the_store_fares() {
+    let site = Site::new();
+    let process = site.serve().await;
+    let commits = r#"vestibule_store_seconds_count{operation="commit",outcome="ok"}"#;
+    let before = metrics(&site).await;
+    site.apply();
+    let after = metrics(&site).await;
+    assert!(figure(&after, commits) > figure(&before, commits), "{after}");
+    for operation in ["get", "scan"] {
+        let name = format!(r#"vestibule_store_seconds_count{{operation="{operation}",outcome="ok"}}"#);
+        assert!(figure(&after, &name) > figure(&before, &name), "{operation}: {after}");
+    }
+    for line in ["# TYPE vestibule_store_seconds histogram", "# HELP vestibule_store_seconds How long"] {
+        assert!(after.contains(line), "{after}");
+    }
+    let deadline = Instant::now() + SOON;
+    while figure(&metrics(&site).await, "vestibule_store_watch_lag_seconds_count") == 0.0 {
+        assert!(Instant::now() < deadline, "the feed is in touch twice a second");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(figure(&metrics(&site).await, "vestibule_store_watch_current_timestamp_seconds") > 1.7e9);
+    drop(process);
+}
+
 /// A request whose head has arrived and whose body has not.
 async fn half_a_request(site: &Site) -> TcpStream {
     let mut socket = TcpStream::connect(site.address).await.expect("a connection");
