@@ -34,7 +34,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
-    let Opened { store, ready, failed } = config.store.open(Arc::clone(&clock))?;
+    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock))?;
     ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
     if let Some(since) = copy::unfinished_since(&*store).await? {
         bail!(
@@ -43,7 +43,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
             config.store
         );
     }
-    let store = Store::new(Arc::new(Measured::new(store)));
+    let store = Store::new(Arc::new(Measured::new(store))).with_snapshots(snapshots);
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
     let ring = match key_ring {
         Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,

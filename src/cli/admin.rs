@@ -23,7 +23,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::UnixListener, sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::operation::{Apply, Operation, RotateKeys};
+use super::operation::{Apply, CheckStore, Operation, RotateKeys};
 use crate::{flows::Vestibule, store::measured};
 
 /// A document of 10 MiB is 14 MiB of base64, and there may be several.
@@ -71,6 +71,7 @@ pub(super) fn listen(data: &Path, vestibule: &Arc<Vestibule>) -> anyhow::Result<
     let app = Router::new()
         .route(Apply::PATH, post(perform::<Apply>))
         .route(RotateKeys::PATH, post(perform::<RotateKeys>))
+        .route(CheckStore::PATH, post(perform::<CheckStore>))
         .route("/metrics", get(move || render(metrics.clone())))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(Arc::new(Administration { vestibule: Arc::clone(vestibule), turn: Mutex::default() }));
@@ -105,12 +106,12 @@ async fn render(metrics: PrometheusHandle) -> String {
 
 struct Administration {
     vestibule: Arc<Vestibule>,
-    /// One operation at a time: two that change the same would only make each other start over.
+    /// For operations that are to be alone.
     turn: Mutex<()>,
 }
 
 async fn perform<O: Operation>(State(administration): State<Arc<Administration>>, Json(operation): Json<O>) -> Response {
-    let _turn = administration.turn.lock().await;
+    let _turn = if O::ALONE { Some(administration.turn.lock().await) } else { None };
     match operation.perform(&administration.vestibule.foundation).await {
         Ok(answer) => Json(answer).into_response(),
         Err(failure) => {

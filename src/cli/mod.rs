@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{Config, Environment, files::Findings},
+    config::{Config, ConfigError, Environment, files::Findings},
     secret::Secret,
     server,
 };
@@ -42,7 +42,7 @@ enum Command {
     /// Signing keys of tenants.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// The store as a whole: copy it elsewhere.
+    /// The store as a whole: copy it elsewhere, check it.
     #[command(subcommand)]
     Store(store::Store),
     /// Prints the reference of all errors (docs/errors.md).
@@ -89,10 +89,14 @@ struct Target {
 }
 
 impl Target {
+    fn configuration(&self) -> Result<Config, ConfigError> {
+        let file = self.data.as_ref().map_or_else(|| self.config.clone(), |data| data.join("vestibule.toml"));
+        Config::load_with(&file, self.secrets.environment())
+    }
+
     /// Performs an operation: the running server does it, where there is one, else this process.
     async fn perform<O: Operation>(&self, operation: O) -> anyhow::Result<O::Answer> {
-        let file = self.data.as_ref().map_or_else(|| self.config.clone(), |data| data.join("vestibule.toml"));
-        let config = Config::load_with(&file, self.secrets.environment())?;
+        let config = self.configuration()?;
         match Client::connect(&config.data).await? {
             Some(client) => client.ask(&operation).await,
             None => {

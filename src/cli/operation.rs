@@ -10,6 +10,7 @@ use crate::{
     flows::{
         Foundation,
         apply::{self, ApplyError, Report, spec::Desired},
+        check,
         keys::{Rotated, rotate_keys},
     },
     store::{StoreError, records},
@@ -19,6 +20,8 @@ use crate::{
 pub(super) trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its place on the administration socket.
     const PATH: &'static str;
+    /// Whether it waits for others to end, and they for it: two that change the same would only make each other start over.
+    const ALONE: bool = true;
     /// What comes back.
     type Answer: Serialize + DeserializeOwned + Send;
 
@@ -92,6 +95,22 @@ impl Operation for RotateKeys {
     async fn perform(&self, foundation: &Foundation) -> Result<Rotated, Failure> {
         let tenant = tenant(foundation, &self.tenant).await?;
         Ok(rotate_keys(foundation, tenant, SignedDuration::from_secs(self.publish_ahead_seconds.into())).await?)
+    }
+}
+
+/// Reads the whole store and says what is wrong in it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CheckStore {}
+
+impl Operation for CheckStore {
+    const PATH: &'static str = "/store/check";
+    const ALONE: bool = false;
+    type Answer = check::Report;
+
+    async fn perform(&self, foundation: &Foundation) -> Result<check::Report, Failure> {
+        let snapshot = foundation.store.snapshot()?;
+        let store = snapshot.as_ref().unwrap_or(foundation.store.backend());
+        Ok(check::check(&**store, Some(&foundation.ring), snapshot.is_some()).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `store`: the store as a whole.
 
+mod check;
 mod copy;
 
 use std::sync::Arc;
@@ -25,12 +26,20 @@ pub(super) enum Store {
     /// was cut off leaves a target that no server starts on. The key ring is not part of a store: the target needs the same.
     #[command(after_help = EXIT_STATUS)]
     Copy(copy::Copy),
+    /// Reads a whole store and says what is wrong in it: damaged records, references that lead nowhere, documents that are
+    /// not whole, audit logs that were changed, secrets that the key ring does not open.
+    ///
+    /// Nothing is changed. The running server does it, where there is one. Without a key ring, what is sealed stays unopened.
+    #[command(after_help = "Exit status: 0 when all is well, 1 when there are problems or the store cannot be read, 2 when the \
+                            command line is wrong.")]
+    Check(check::Check),
 }
 
 impl Store {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Copy(copy) => copy.run().await,
+            Self::Check(check) => check.run().await,
         }
     }
 }

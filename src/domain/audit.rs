@@ -114,7 +114,7 @@ impl Head {
     #[must_use]
     pub fn append(&self, tenant: TenantId, at: Timestamp, actor: Actor, activity: Activity) -> (Event, Self) {
         let event = Event { sequence: self.sequence + 1, at, actor, activity, previous: self.hash.clone() };
-        let head = Self { sequence: event.sequence, hash: event.hash(tenant) };
+        let head = event.head(tenant);
         (event, head)
     }
 }
@@ -133,12 +133,24 @@ impl Event {
     pub fn first_break<'a>(tenant: TenantId, events: impl IntoIterator<Item = &'a Self>) -> Option<u64> {
         let mut head = Head::default();
         for event in events {
-            if event.sequence != head.sequence + 1 || event.previous != head.hash {
+            if !event.follows(&head) {
                 return Some(event.sequence);
             }
-            head = Head { sequence: event.sequence, hash: event.hash(tenant) };
+            head = event.head(tenant);
         }
         None
+    }
+
+    /// Whether this is the entry after `head`.
+    #[must_use]
+    pub fn follows(&self, head: &Head) -> bool {
+        self.sequence == head.sequence + 1 && self.previous == head.hash
+    }
+
+    /// The end of a chain that ends with this entry.
+    #[must_use]
+    pub fn head(&self, tenant: TenantId) -> Head {
+        Head { sequence: self.sequence, hash: self.hash(tenant) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Load facts, decide purely, commit once: what pages, programs and the command line share.
 
 pub mod apply;
+pub mod check;
 pub mod directory;
 pub mod documents;
 mod foundation;

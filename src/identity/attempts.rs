@@ -40,7 +40,7 @@ pub(super) enum Purpose {
 
 /// The counters of one address (or of the few that share its place).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     /// When codes were sent in the last 24 hours; at most as many as may be.
     #[serde(default)]
     sent: Vec<Timestamp>,

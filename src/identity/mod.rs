@@ -12,3 +12,5 @@ pub mod account;
 mod attempts;
 pub mod passcode;
 pub mod upstream;
+
+pub(crate) use attempts::Attempts;

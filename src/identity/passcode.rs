@@ -71,7 +71,7 @@ pub struct Asked<'a> {
 
 /// What the store knows of a code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Challenge {
+pub(crate) struct Challenge {
     /// The keyed hash of the code and of all that it is bound to; random bytes for a decoy.
     mac: [u8; 32],
     /// How many guesses were made.

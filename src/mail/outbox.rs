@@ -70,6 +70,17 @@ pub(super) struct Content {
     pub(super) mail: Mail,
 }
 
+impl OutboxItem {
+    /// Whether its content opens: sealed by this ring, for this tenant and mail. What was given up has none.
+    #[must_use]
+    pub fn opens(&self, tenant: TenantId, ring: &KeyRing) -> bool {
+        match &self.state {
+            OutboxState::Queued { sealed } => ring.open::<Content>(&purpose(tenant, self.id), sealed).is_some(),
+            OutboxState::Failed { .. } => true,
+        }
+    }
+}
+
 /// A mail in the store.
 #[must_use]
 pub fn outbox_item(tenant: TenantId, id: MailId) -> RecordKey<OutboxItem> {

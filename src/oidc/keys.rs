@@ -97,6 +97,14 @@ impl TenantKey {
         &self.public.kid
     }
 
+    /// Checks that it opens, and that its halves belong together.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn check(&self, tenant: TenantId, ring: &KeyRing) -> Result<(), KeyError> {
+        self.open(tenant, ring).map(|_| ())
+    }
+
     fn open(&self, tenant: TenantId, ring: &KeyRing) -> Result<Pair, KeyError> {
         let sealed = || KeyError::Sealed(self.public.kid.clone());
         let mut bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(&self.sealed).map_err(|_| sealed())?);

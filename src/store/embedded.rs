@@ -4,6 +4,7 @@
 //! more callers at once, the fewer syncs each of them pays for. Every commit is two-phase, because what is stored is chosen
 //! by strangers (see redb's `set_two_phase_commit`). Readers see the last durable commit and wait for nobody.
 
+mod snapshot;
 mod tables;
 mod writer;
 
@@ -48,7 +49,10 @@ pub enum OpenError {
         known: u64,
     },
     /// It is not a data file of Vestibule, or is damaged.
-    #[error("this is not a data file of Vestibule, or it is damaged: {0}")]
+    #[error(
+        "this is not a data file of Vestibule, or it is damaged: {0}; to put a backup in its place: vestibule store restore \
+         FILE --replace"
+    )]
     Unreadable(String),
     /// The operating system refused.
     #[error("the data file cannot be opened: {0}")]

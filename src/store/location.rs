@@ -9,9 +9,9 @@ use std::{
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 
-use super::SharedStore;
 #[cfg(feature = "redis")]
 use super::redis::{RedisSettings, RedisStore};
+use super::{SharedStore, StoreError};
 use crate::clock::Clock;
 
 /// Where a store is: a path, or a URL as [`RedisSettings`] describes it. `Display` leaves credentials out.
@@ -33,7 +33,12 @@ pub struct Opened {
     pub ready: BoxFuture<'static, Result<(), String>>,
     /// Resolves, with the reason, when this process cannot go on with it and should be started again.
     pub failed: BoxFuture<'static, String>,
+    /// Where the store can be read as it is at one moment.
+    pub snapshots: Option<Snapshots>,
 }
+
+/// Takes snapshots: what is stored at that moment, while others go on writing. They cannot be written to.
+pub type Snapshots = Arc<dyn Fn() -> Result<SharedStore, StoreError> + Send + Sync>;
 
 impl Location {
     /// Opens the store, judging expiry by `clock`.
@@ -45,17 +50,28 @@ impl Location {
             #[cfg(feature = "embedded")]
             Self::Embedded(path) => {
                 let store = super::embedded::EmbeddedStore::open(path, clock).with_context(|| path.display().to_string())?;
-                let failed = store.failed();
-                Ok(Opened { store: Arc::new(store), ready: Box::pin(async { Ok(()) }), failed: Box::pin(failed) })
+                let (failed, store) = (store.failed(), Arc::new(store));
+                let snapshots: Snapshots = Arc::new({
+                    let store = Arc::downgrade(&store);
+                    move || store.upgrade().ok_or_else(closed)?.snapshot()
+                });
+                let ready = Box::pin(async { Ok(()) });
+                Ok(Opened { store, ready, failed: Box::pin(failed), snapshots: Some(snapshots) })
             }
             #[cfg(feature = "redis")]
             Self::Redis(settings) => {
                 let store = RedisStore::start((**settings).clone(), clock);
                 let ready = store.ready();
-                Ok(Opened { store: Arc::new(store), ready: Box::pin(ready), failed: Box::pin(std::future::pending()) })
+                let failed = Box::pin(std::future::pending());
+                Ok(Opened { store: Arc::new(store), ready: Box::pin(ready), failed, snapshots: None })
             }
         }
     }
+}
+
+#[cfg(feature = "embedded")]
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
 }
 
 impl Location {

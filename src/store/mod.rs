@@ -33,7 +33,7 @@ pub mod records;
 pub mod redis;
 pub mod walk;
 
-pub use location::{Location, Opened};
+pub use location::{Location, Opened, Snapshots};
 pub use measured::Measured;
 pub use races::Races;
 

@@ -8,7 +8,7 @@ use std::{marker::PhantomData, sync::Arc};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, StoreError, Version, Watch, Write};
+use super::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, Snapshots, StoreError, Version, Watch, Write};
 use crate::{
     domain::{
         AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, SessionId, TenantId, UserId,
@@ -165,7 +165,10 @@ impl Batch {
 
 /// A store of typed records.
 #[derive(Clone)]
-pub struct Store(SharedStore);
+pub struct Store {
+    backend: SharedStore,
+    snapshots: Option<Snapshots>,
+}
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -177,13 +180,27 @@ impl Store {
     /// Types on top of `backend`.
     #[must_use]
     pub fn new(backend: SharedStore) -> Self {
-        Self(backend)
+        Self { backend, snapshots: None }
+    }
+
+    /// The same with what takes snapshots of it.
+    #[must_use]
+    pub fn with_snapshots(self, snapshots: Option<Snapshots>) -> Self {
+        Self { snapshots, ..self }
+    }
+
+    /// What is stored at this moment, to be read in peace; `None` where the store cannot do that.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub fn snapshot(&self) -> Result<Option<SharedStore>, StoreError> {
+        self.snapshots.as_ref().map(|take| take()).transpose()
     }
 
     /// The backend itself.
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Backend> {
-        &self.0
+        &self.backend
     }
 
     /// Reads one record.
@@ -208,7 +225,7 @@ impl Store {
     /// # Errors
     /// When the store is unavailable.
     pub async fn entries(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.0.get(keys).await
+        self.backend.get(keys).await
     }
 
     /// Reads all records under a prefix, page by page. For small collections (apps, agreements, a user's assignments).
@@ -220,7 +237,7 @@ impl Store {
         let mut found = Vec::new();
         let mut after = None;
         loop {
-            let entries = self.0.scan(&prefix.key, Page { after, limit: PAGE }).await?;
+            let entries = self.backend.scan(&prefix.key, Page { after, limit: PAGE }).await?;
             after = entries.last().map(|entry| entry.key.clone());
             let complete = entries.len() < PAGE;
             for entry in entries {
@@ -237,13 +254,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] when a check did not hold; [`StoreError::Unavailable`] when the store cannot be reached.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.0.commit(batch).await
+        self.backend.commit(batch).await
     }
 
     /// The feed of changes.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        self.0.watch()
+        self.backend.watch()
     }
 }
 

@@ -232,6 +232,12 @@ impl RefreshFamily {
         self
     }
 
+    /// Whether its secret opens: sealed by this ring, for this tenant and family.
+    #[must_use]
+    pub fn opens(&self, tenant: TenantId, ring: &KeyRing) -> bool {
+        self.key(tenant, ring).is_some()
+    }
+
     fn key(&self, tenant: TenantId, ring: &KeyRing) -> Option<hmac::Key> {
         let mut sealed = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(&self.sealed_secret).ok()?);
         ring.open_in_place(&purpose(tenant, self.id), &mut sealed).map(|secret| mac_key(secret))

@@ -1,4 +1,17 @@
-//! `store`: copying the store as a whole.
+//! `store`: the store as a whole, copied and checked.
+
+use std::sync::Arc;
+
+use vestibule::{
+    clock::SystemClock,
+    domain::TenantId,
+    store::{
+        Backend, Batch, Entry, Key, Partition, Write,
+        embedded::EmbeddedStore,
+        records::{self, kind},
+        walk::Walk,
+    },
+};
 
 use super::*;
 
@@ -87,4 +100,88 @@ fn a_copy_that_was_cut_off_is_no_store() {
     assert!(failed(&copy(&site.store(), &target, &[])).contains("--start-over"));
     assert!(done(&copy(&site.store(), &target, &["--start-over"])).contains("verified"));
     assert_eq!(done(&site.command(&["apply", text(&site.path("tenants.toml"))])), "nothing to change\n");
+}
+
+fn tenant() -> TenantId {
+    TENANT.parse().expect("a tenant id")
+}
+
+/// Opens a store that nobody else has open.
+fn open(path: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(path, Arc::new(SystemClock)).expect("a store")
+}
+
+/// The first record of a kind in the tenant.
+async fn first(store: &EmbeddedStore, kind: u8) -> Entry {
+    let prefix = Key::new(Partition::Tenant(tenant()), kind, &[]);
+    Walk::under(store, prefix).next().await.expect("read").expect("there is one")
+}
+
+#[tokio::test]
+async fn a_good_store_is_good_by_whatever_way() {
+    let site = filled();
+    let by_path = |more: &[&str]| run(&[&["store", "check", text(&site.store())], more].concat());
+    let offline = done(&site.command(&["store", "check"]));
+    assert!(offline.contains("audit entry") && offline.contains("in all") && !offline.contains("note"), "{offline}");
+    let without_ring = done(&by_path(&[]));
+    assert!(without_ring.starts_with(&offline) && without_ring.contains("what is sealed was not opened"), "{without_ring}");
+    let process = site.serve().await;
+    assert_eq!(done(&site.command(&["store", "check"])), offline, "the running server says the same");
+    assert!(failed(&by_path(&[])).contains("in use by another process"));
+    drop(process);
+    let report: Value = serde_json::from_str(&done(&by_path(&["--json"]))).expect("JSON");
+    assert_eq!((&report["problems"], &report["one_moment"]), (&Value::Array(Vec::new()), &Value::Bool(true)));
+
+    let said = failed(&run(&["store", "check", text(&site.path("mistyped"))]));
+    assert!(said.contains("there is no store") && !site.path("mistyped").exists(), "{said}");
+    std::fs::write(site.path("text"), vec![b'x'; 100_000]).expect("a file");
+    assert!(failed(&run(&["store", "check", text(&site.path("text"))])).contains("not a data file of Vestibule"));
+}
+
+#[tokio::test]
+async fn f_19_planted_faults_are_found_with_the_server_and_without() {
+    let site = filled();
+    {
+        let store = open(&site.store());
+        let user = first(&store, kind::USER).await.key;
+        let chunk = first(&store, kind::DOCUMENT_CHUNK).await;
+        let address = first(&store, kind::ADDRESS_INDEX).await.key;
+        let event = records::audit_event(tenant(), 1);
+        let claim = records::domain_claim(&"contoso.example".parse().expect("a domain"));
+        let mut spoilt = chunk.value.to_vec();
+        spoilt[3] ^= 1;
+        let put = |key: Key, value: Vec<u8>| Write::Put { key, value: value.into(), expires: None };
+        let signing = first(&store, kind::SIGNING_KEY).await;
+        let sealed = String::from_utf8(signing.value.to_vec()).expect("JSON").replacen("\"sealed\":\"", "\"sealed\":\"AAAA", 1);
+        for write in [
+            put(user, b"{\"display_name\":\"hunter2\"".to_vec()),
+            put(chunk.key, spoilt),
+            Write::Delete(address),
+            Write::Delete(event.key().clone()),
+            Write::Delete(claim.key().clone()),
+            put(signing.key, sealed.into_bytes()),
+        ] {
+            store.commit(Batch::new(write.key().partition()).write(write)).await.expect("planted");
+        }
+    }
+    let wanted = [
+        "it is damaged",
+        "its content is not what its name, the SHA-256, stands for",
+        "its user is not there",
+        "the audit log was changed",
+        "has it and has not claimed it",
+        "signing key",
+    ];
+    let offline = site.command(&["store", "check"]);
+    let process = site.serve().await;
+    let online = site.command(&["store", "check"]);
+    drop(process);
+    for output in [offline, online] {
+        assert!(failed(&output).contains("problems were found"), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        for problem in wanted {
+            assert!(said.lines().any(|line| line.starts_with("problem: ") && line.contains(problem)), "{problem}: {said}");
+        }
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }

@@ -1,0 +1,257 @@
+//! What belongs together within a tenant. One pass in key order, which is the order of the kinds' numbers: users come before
+//! what refers to them. It remembers ids, not records.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_lc_rs::digest;
+
+use super::{Findings, kinds::read};
+use crate::{
+    domain::{
+        EmailAddress, SessionId, TenantId, UserId,
+        audit::{Event, Head},
+        federation::Federation,
+        tenant::Tenant,
+        terms::{Agreement, DocumentId},
+        user::User,
+    },
+    mail::OutboxItem,
+    oidc::{
+        TenantKey,
+        grant::{GrantId, RefreshFamily},
+    },
+    seal::KeyRing,
+    store::{
+        Entry, Key,
+        records::{self, DocumentInfo, SessionFamily, UserRef, kind},
+    },
+};
+
+/// The claims that a tenant's names need.
+pub(super) type Names = HashSet<Key>;
+
+/// What a tenant's records have said so far.
+pub(super) struct TenantCheck<'a> {
+    tenant: TenantId,
+    ring: Option<&'a KeyRing>,
+    names: Names,
+    /// Documents that something shows.
+    shown: HashSet<DocumentId>,
+    /// Documents whose chunks have not come yet.
+    documents: HashMap<DocumentId, DocumentInfo>,
+    described: HashSet<DocumentId>,
+    chunks: Option<Chunks>,
+    users: HashSet<UserId>,
+    /// Who holds an address; more than one may, and the index names one of them.
+    addresses: HashMap<EmailAddress, Vec<UserId>>,
+    /// Who is bound to an identity, by the name of its index entry.
+    identities: HashMap<Key, UserId>,
+    families: HashMap<GrantId, SessionId>,
+    audit: Option<Head>,
+    /// One break is told; all that follows would be broken, too.
+    audit_broken: bool,
+}
+
+/// The chunks of one document, as they come.
+struct Chunks {
+    document: DocumentId,
+    count: u32,
+    /// Each has the number after the one before.
+    in_order: bool,
+    size: u64,
+    hash: digest::Context,
+}
+
+impl<'a> TenantCheck<'a> {
+    pub(super) fn new(tenant: TenantId, ring: Option<&'a KeyRing>) -> Self {
+        Self {
+            tenant,
+            ring,
+            names: HashSet::new(),
+            shown: HashSet::new(),
+            documents: HashMap::new(),
+            described: HashSet::new(),
+            chunks: None,
+            users: HashSet::new(),
+            addresses: HashMap::new(),
+            identities: HashMap::new(),
+            families: HashMap::new(),
+            audit: None,
+            audit_broken: false,
+        }
+    }
+
+    /// Takes in a record that is good by itself.
+    pub(super) fn record(&mut self, entry: &Entry, findings: &mut Findings) {
+        // It was read once already, so it reads.
+        let _ = self.take(entry, findings);
+    }
+
+    fn take(&mut self, entry: &Entry, findings: &mut Findings) -> Result<(), String> {
+        let Entry { key, value, .. } = entry;
+        match key.kind() {
+            kind::TENANT => {
+                let tenant: Tenant = read(value)?;
+                self.names.extend(tenant.domains.iter().map(|domain| records::domain_claim(&domain.name).key().clone()));
+                self.names.extend(tenant.hosts.iter().map(|host| records::host_claim(host).key().clone()));
+                self.shown.extend(tenant.branding.logo);
+            }
+            kind::FEDERATION => {
+                let federation: Federation = read(value)?;
+                self.sealed(key, |tenant, ring| federation.open_secret(tenant, ring).is_some(), findings);
+            }
+            kind::AGREEMENT => {
+                let agreement: Agreement = read(value)?;
+                self.shown.extend(agreement.files.iter().flat_map(|file| &file.versions).map(|version| version.document));
+            }
+            kind::SIGNING_KEY => {
+                let signing: TenantKey = read(value)?;
+                self.sealed(key, |tenant, ring| signing.check(tenant, ring).is_ok(), findings);
+            }
+            kind::DOCUMENT => self.document(key, read(value)?),
+            kind::DOCUMENT_CHUNK => self.chunk(entry, findings),
+            kind::USER => self.user(read(value)?),
+            kind::ADDRESS_INDEX => self.address(key, &read(value)?, findings),
+            kind::IDENTITY_INDEX => {
+                let index: UserRef = read(value)?;
+                if self.identities.remove(key) != Some(index.user) {
+                    findings.about(key, format_args!("leads to user {}, who is not bound to it", index.user));
+                }
+            }
+            kind::PASSWORD | kind::ACCEPTANCES | kind::ASSIGNMENT | kind::USER_CUTOFF => {
+                let user = key.segments().next().and_then(|segment| uuid::Uuid::from_slice(segment).ok()).map(UserId);
+                if !user.is_some_and(|user| self.users.contains(&user)) {
+                    findings.about(key, "its user is not there");
+                }
+            }
+            kind::REFRESH_FAMILY => {
+                let family: RefreshFamily = read(value)?;
+                self.sealed(key, |tenant, ring| family.opens(tenant, ring), findings);
+                self.families.insert(family.id, family.sign_in.session);
+            }
+            kind::SESSION_FAMILY => {
+                let family = read::<SessionFamily>(value)?.family;
+                let session = self.families.remove(&family);
+                if session.is_none_or(|session| key.segments().next() != Some(session.as_bytes())) {
+                    findings.about(key, "the session has no such refresh family");
+                }
+            }
+            kind::OUTBOX => {
+                let mail: OutboxItem = read(value)?;
+                self.sealed(key, |tenant, ring| mail.opens(tenant, ring), findings);
+            }
+            kind::AUDIT_EVENT => self.event(key, &read(value)?, findings),
+            kind::AUDIT_HEAD => self.head(key, &read(value)?, findings),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Tells what is left over when everything has been read, and which names the tenant has.
+    pub(super) fn finish(mut self, findings: &mut Findings) -> Names {
+        self.end_of_chunks(findings);
+        let tenant = self.tenant;
+        for document in self.documents.keys() {
+            findings.about(records::document(tenant, document).key(), "its content is missing");
+        }
+        for document in self.shown.difference(&self.described) {
+            findings.about(records::document(tenant, document).key(), "it is shown to people, and is not there");
+        }
+        for user in self.addresses.values().flatten() {
+            findings.about(records::user(tenant, *user).key(), "one of its addresses does not lead to it");
+        }
+        for user in self.identities.values() {
+            findings.about(records::user(tenant, *user).key(), "the identity that it is bound to does not lead to it");
+        }
+        for family in self.families.keys() {
+            let key = records::refresh_family(tenant, *family);
+            findings.about(key.key(), "its session does not know it, so that signing out would not end it");
+        }
+        if let Some(head) = self.audit {
+            let key = records::audit_head(tenant);
+            findings.about(key.key(), format_args!("it is missing; the last entry is number {}", head.sequence));
+        }
+        self.names
+    }
+
+    fn sealed(&self, key: &Key, opens: impl FnOnce(TenantId, &KeyRing) -> bool, findings: &mut Findings) {
+        if self.ring.is_some_and(|ring| !opens(self.tenant, ring)) {
+            findings.about(key, "what is sealed in it does not open with this key ring");
+        }
+    }
+
+    fn user(&mut self, user: User) {
+        self.users.insert(user.id);
+        if let Some(identity) = user.identity() {
+            self.identities.insert(records::identity(self.tenant, identity).key().clone(), user.id);
+        }
+        for address in user.mail.into_iter().chain(user.other_mails) {
+            self.addresses.entry(address).or_default().push(user.id);
+        }
+    }
+
+    fn address(&mut self, key: &Key, index: &UserRef, findings: &mut Findings) {
+        let address = key.segments().next().and_then(|segment| std::str::from_utf8(segment).ok()?.parse().ok());
+        let holders = address.and_then(|address| self.addresses.remove(&address));
+        if !holders.is_some_and(|holders| holders.contains(&index.user)) {
+            findings.about(key, format_args!("leads to user {}, who does not have it", index.user));
+        }
+    }
+
+    fn document(&mut self, key: &Key, info: DocumentInfo) {
+        if let Some(id) = document_of(key) {
+            self.described.insert(id);
+            self.documents.insert(id, info);
+        }
+    }
+
+    fn chunk(&mut self, entry: &Entry, findings: &mut Findings) {
+        let Some(document) = document_of(&entry.key) else { return };
+        if self.chunks.as_ref().is_none_or(|chunks| chunks.document != document) {
+            self.end_of_chunks(findings);
+            let hash = digest::Context::new(&digest::SHA256);
+            self.chunks = Some(Chunks { document, count: 0, in_order: true, size: 0, hash });
+        }
+        if let Some(chunks) = &mut self.chunks {
+            chunks.in_order &= entry.key == records::document_chunk(self.tenant, &document, chunks.count);
+            chunks.count += 1;
+            chunks.size += entry.value.len() as u64;
+            chunks.hash.update(&entry.value);
+        }
+    }
+
+    /// Chunks without a description are the rest of an `apply` that was cut off, and no problem: the next one writes both.
+    fn end_of_chunks(&mut self, findings: &mut Findings) {
+        let Some(chunks) = self.chunks.take() else { return };
+        let Some(info) = self.documents.remove(&chunks.document) else { return };
+        let key = records::document(self.tenant, &chunks.document);
+        if !chunks.in_order || chunks.count != info.chunks || chunks.size != info.size {
+            let Chunks { count, size, .. } = chunks;
+            let DocumentInfo { chunks, size: all, .. } = info;
+            findings.about(key.key(), format_args!("it is not whole: {count} of {chunks} chunks, {size} of {all} bytes"));
+        } else if chunks.hash.finish().as_ref() != chunks.document.as_bytes() {
+            findings.about(key.key(), "its content is not what its name, the SHA-256, stands for");
+        }
+    }
+
+    fn event(&mut self, key: &Key, event: &Event, findings: &mut Findings) {
+        let head = self.audit.take().unwrap_or_default();
+        if !event.follows(&head) && !self.audit_broken {
+            findings.about(key, "the audit log was changed: this entry does not follow on the one before");
+            self.audit_broken = true;
+        }
+        self.audit = Some(event.head(self.tenant));
+    }
+
+    fn head(&mut self, key: &Key, head: &Head, findings: &mut Findings) {
+        if self.audit.take().unwrap_or_default() != *head && !self.audit_broken {
+            findings.about(key, "the audit log was changed: it does not end with the entry that was written last");
+        }
+    }
+}
+
+/// The document that a record belongs to.
+fn document_of(key: &Key) -> Option<DocumentId> {
+    let hash: &[u8; 32] = key.segments().next()?.try_into().ok()?;
+    hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().parse().ok()
+}
