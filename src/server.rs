@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     config::{Config, Listen, MailTransport, files::read_key_ring},
-    flows::{Foundation, Vestibule, directory::Directory, documents::Documents, live},
+    flows::{Foundation, Vestibule, directory::Directory, documents::Documents, live, restored},
     http::{Door, front},
     identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
     live::{FeedLog, LiveState},
@@ -34,7 +34,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
-    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock))?;
+    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock)).map_err(with_way_out)?;
     ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
     if let Some(since) = copy::unfinished_since(&*store).await? {
         bail!(
@@ -57,6 +57,10 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     if sealed_by != ring.fingerprint() {
         bail!("{}: this key ring is not the one that seals this store", config.store)
     }
+    if let Some(taken) = restored::end_all_of_before(&store, &*clock).await? {
+        let taken = taken.map(tracing::field::display);
+        tracing::warn!(taken, "this store comes from a backup: all sessions, refresh tokens and codes of before have ended");
+    }
     let public_url = config.public_url.clone();
     Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, failed))
 }
@@ -72,7 +76,16 @@ async fn claim(store: &Store, ring: String) -> Result<String, StoreError> {
     }
 }
 
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
+/// A store that cannot be read needs its backup (checklist F-19).
+fn with_way_out(error: anyhow::Error) -> anyhow::Error {
+    #[cfg(feature = "embedded")]
+    if let Some(crate::store::embedded::OpenError::Unreadable(_)) = error.downcast_ref() {
+        return anyhow::anyhow!("{error:#}; to put a backup in its place: vestibule store restore FILE --replace");
+    }
+    error
+}
+
+pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| folder.display().to_string())
 }

@@ -23,6 +23,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::UnixListener, sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "embedded")]
+use super::operation::BackUp;
 use super::operation::{Apply, CheckStore, Operation, RotateKeys};
 use crate::{flows::Vestibule, store::measured};
 
@@ -72,7 +74,10 @@ pub(super) fn listen(data: &Path, vestibule: &Arc<Vestibule>) -> anyhow::Result<
         .route(Apply::PATH, post(perform::<Apply>))
         .route(RotateKeys::PATH, post(perform::<RotateKeys>))
         .route(CheckStore::PATH, post(perform::<CheckStore>))
-        .route("/metrics", get(move || render(metrics.clone())))
+        .route("/metrics", get(move || render(metrics.clone())));
+    #[cfg(feature = "embedded")]
+    let app = app.route(BackUp::PATH, post(perform::<BackUp>));
+    let app = app
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(Arc::new(Administration { vestibule: Arc::clone(vestibule), turn: Mutex::default() }));
     let stop = CancellationToken::new();

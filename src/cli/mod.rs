@@ -42,7 +42,7 @@ enum Command {
     /// Signing keys of tenants.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// The store as a whole: copy it elsewhere, check it.
+    /// The store as a whole: copy it elsewhere, check it, back it up.
     #[command(subcommand)]
     Store(store::Store),
     /// Prints the reference of all errors (docs/errors.md).

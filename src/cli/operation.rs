@@ -1,10 +1,15 @@
 //! What commands do to a store: by the running server, over its socket, or by the command itself when none runs. One piece
 //! of code does either, so the two cannot differ.
 
+#[cfg(feature = "embedded")]
+use std::{path::PathBuf, sync::Arc};
+
 use anyhow::anyhow;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "embedded")]
+use crate::store::backup;
 use crate::{
     domain::{TenantId, link::TenantName},
     flows::{
@@ -111,6 +116,38 @@ impl Operation for CheckStore {
         let snapshot = foundation.store.snapshot()?;
         let store = snapshot.as_ref().unwrap_or(foundation.store.backend());
         Ok(check::check(&**store, Some(&foundation.ring), snapshot.is_some()).await?)
+    }
+}
+
+/// Writes what is stored now into a new file.
+#[cfg(feature = "embedded")]
+#[derive(Serialize, Deserialize)]
+pub(super) struct BackUp {
+    /// An absolute path: the server's folder is not that of who asks.
+    pub(super) file: PathBuf,
+}
+
+/// What is in a backup.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct BackedUp {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+#[cfg(feature = "embedded")]
+impl Operation for BackUp {
+    const PATH: &'static str = "/store/backup";
+    const ALONE: bool = false;
+    type Answer = BackedUp;
+
+    async fn perform(&self, foundation: &Foundation) -> Result<BackedUp, Failure> {
+        let snapshot = foundation.store.snapshot()?.ok_or_else(|| {
+            Failure::refused("this store is not one file, and has backups of its own: see the documentation of Redis")
+        })?;
+        let backed_up = backup::back_up(&*snapshot, &self.file, Arc::clone(&foundation.clock), &mut |_| {}).await;
+        let copied = backed_up.map_err(Failure::refused)?;
+        Ok(BackedUp { records: copied.records, bytes: copied.bytes })
     }
 }
 

@@ -1,7 +1,10 @@
 //! `store`: the store as a whole.
 
+#[cfg(feature = "embedded")]
+mod backup;
 mod check;
 mod copy;
+mod progress;
 
 use std::sync::Arc;
 
@@ -33,6 +36,22 @@ pub(super) enum Store {
     #[command(after_help = "Exit status: 0 when all is well, 1 when there are problems or the store cannot be read, 2 when the \
                             command line is wrong.")]
     Check(check::Check),
+    /// Writes a backup of the store's file, as of one moment, while the server runs or not.
+    ///
+    /// The backup is a new file that only its owner can read; an existing one is never written over. It does not hold the
+    /// key ring, without which it cannot be used: keep a copy of that as well, in another place. The running server writes
+    /// the file, with its own rights.
+    #[cfg(feature = "embedded")]
+    #[command(after_help = EXIT_STATUS)]
+    Backup(backup::Backup),
+    /// Puts a backup in the place of the store's file. No server may be running.
+    ///
+    /// A backup does not know what ended after it was taken. So at the next start all sessions, refresh tokens and one-time
+    /// codes end, mails that waited are dropped, and everybody signs in again. What else was done since is undone and has to
+    /// be done again: blocks and removals, rotated keys, changed passwords; guests who redeemed since redeem again.
+    #[cfg(feature = "embedded")]
+    #[command(after_help = EXIT_STATUS)]
+    Restore(backup::Restore),
 }
 
 impl Store {
@@ -40,6 +59,10 @@ impl Store {
         match self {
             Self::Copy(copy) => copy.run().await,
             Self::Check(check) => check.run().await,
+            #[cfg(feature = "embedded")]
+            Self::Backup(backup) => backup.run().await,
+            #[cfg(feature = "embedded")]
+            Self::Restore(restore) => restore.run().await,
         }
     }
 }

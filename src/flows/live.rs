@@ -10,7 +10,7 @@ use crate::{
     live::LiveEvent,
     store::{
         Change, Key, Partition, StoreError, Watch, measured,
-        records::{self, SessionEnd, TermsEpoch, UserCutoff, decode, kind},
+        records::{self, SessionEnd, TenantCutoff, TermsEpoch, UserCutoff, decode, kind},
     },
 };
 
@@ -40,7 +40,8 @@ async fn events_of(vestibule: &Vestibule, tenant: TenantId) -> Result<Vec<LiveEv
     let cutoffs = store.list(&records::user_cutoffs(tenant)).await?.into_iter().map(|stored| cutoff(stored.value));
     let ends = store.list(&records::session_ends(tenant)).await?.into_iter().map(|stored| ended(stored.value));
     let epoch = store.get(&records::terms_epoch(tenant)).await?.map(|stored| raised(stored.value));
-    Ok(cutoffs.chain(ends).chain(epoch).collect())
+    let all = store.get(&records::tenant_cutoff(tenant)).await?.map(|stored| all_cut_off(&stored.value));
+    Ok(cutoffs.chain(ends).chain(epoch).chain(all).collect())
 }
 
 /// Follows the store's changes until it is gone. To be dropped when the last request has ended.
@@ -116,7 +117,7 @@ async fn event(vestibule: &Vestibule, key: &Key) -> Result<Option<LiveEvent>, St
     if key.kind() == kind::SIGNING_KEY {
         return Ok(Some(LiveEvent::KeysChanged));
     }
-    if !(kind::USER_CUTOFF..=kind::TERMS_EPOCH).contains(&key.kind()) {
+    if !(kind::USER_CUTOFF..=kind::TENANT_CUTOFF).contains(&key.kind()) {
         return Ok(None);
     }
     let Some(entry) = vestibule.foundation.store.entries(std::slice::from_ref(key)).await?.pop().flatten() else {
@@ -125,6 +126,7 @@ async fn event(vestibule: &Vestibule, key: &Key) -> Result<Option<LiveEvent>, St
     Ok(Some(match key.kind() {
         kind::USER_CUTOFF => cutoff(decode::<UserCutoff>(entry)?.value),
         kind::SESSION_END => ended(decode::<SessionEnd>(entry)?.value),
+        kind::TENANT_CUTOFF => all_cut_off(&decode::<TenantCutoff>(entry)?.value),
         _ => raised(decode::<TermsEpoch>(entry)?.value),
     }))
 }
@@ -132,6 +134,10 @@ async fn event(vestibule: &Vestibule, key: &Key) -> Result<Option<LiveEvent>, St
 fn cutoff(cutoff: UserCutoff) -> LiveEvent {
     let forget = (!cutoff.blocked).then(|| cutoff.forget_at(cutoff.sessions_valid_from));
     LiveEvent::UserCutoff { user: cutoff.user, sessions_valid_from: cutoff.sessions_valid_from, blocked: cutoff.blocked, forget }
+}
+
+fn all_cut_off(cutoff: &TenantCutoff) -> LiveEvent {
+    LiveEvent::TenantCutoff { sessions_valid_from: cutoff.sessions_valid_from }
 }
 
 fn ended(end: SessionEnd) -> LiveEvent {

@@ -14,6 +14,7 @@ pub mod passwords;
 pub mod person;
 pub mod prove;
 pub mod redeem;
+pub mod restored;
 mod seen;
 pub mod session;
 mod single_flight;

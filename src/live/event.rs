@@ -27,6 +27,12 @@ pub enum LiveEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forget: Option<Timestamp>,
     },
+    /// All sessions of the tenant were cut off: the store was restored from a backup, and does not know which of them ended
+    /// since.
+    TenantCutoff {
+        /// Sessions that began before this are void.
+        sessions_valid_from: Timestamp,
+    },
     /// A session ended before its time.
     SessionEnded {
         /// The session.

@@ -79,6 +79,9 @@ pub struct LiveState {
 /// What is known of one tenant.
 #[derive(Debug, Default)]
 pub(super) struct Tenant {
+    /// From when on sessions count, in milliseconds since the epoch; 0 when nothing is known against any. Never forgotten: it
+    /// is one number.
+    valid_from: AtomicI64,
     users: HashMap<UserId, Cutoff>,
     /// Ended sessions, and when they can be forgotten.
     sessions: HashMap<SessionId, Timestamp>,
@@ -160,6 +163,9 @@ impl Tenant {
                 let latest = |known: &Cutoff| Cutoff { valid_from: known.valid_from.max(cutoff.valid_from), ..cutoff };
                 self.users.pin().update_or_insert(*user, latest, cutoff);
             }
+            LiveEvent::TenantCutoff { sessions_valid_from } => {
+                self.valid_from.fetch_max(sessions_valid_from.as_millisecond(), Ordering::AcqRel);
+            }
             LiveEvent::SessionEnded { session, forget } => {
                 self.sessions.pin().insert(*session, *forget);
             }
@@ -177,6 +183,10 @@ impl Tenant {
     fn events(&self) -> Vec<LiveEvent> {
         let apps: BTreeMap<_, _> = self.apps.pin().iter().map(|(app, epoch)| (*app, *epoch)).collect();
         let mut events = vec![LiveEvent::TermsEpoch { everywhere: self.everywhere.load(Ordering::Acquire), apps }];
+        let valid_from = Timestamp::from_millisecond(self.valid_from.load(Ordering::Acquire)).unwrap_or_default();
+        if valid_from > Timestamp::UNIX_EPOCH {
+            events.push(LiveEvent::TenantCutoff { sessions_valid_from: valid_from });
+        }
         events.extend(self.users.pin().iter().map(|(user, cutoff)| LiveEvent::UserCutoff {
             user: *user,
             sessions_valid_from: cutoff.valid_from,
@@ -193,8 +203,10 @@ impl Live for LiveState {
     fn session(&self, tenant: TenantId, user: UserId, session: SessionId, began: Timestamp) -> SessionStanding {
         let tenants = self.tenants.pin();
         let Some(known) = tenants.get(&tenant) else { return SessionStanding::Valid };
+        let began_ms = began.as_millisecond();
         match known.users.pin().get(&user) {
             Some(cutoff) if cutoff.blocked => return SessionStanding::Blocked,
+            _ if began_ms < known.valid_from.load(Ordering::Acquire) => return SessionStanding::Ended,
             Some(cutoff) if began < cutoff.valid_from => return SessionStanding::Ended,
             _ => {}
         }
@@ -248,6 +260,20 @@ mod tests {
         live.apply(TENANT, &cutoff(5, false, None));
         assert_eq!(standing(&live, 10), SessionStanding::Ended, "a cut-off never moves back");
         assert_eq!(live.session(OTHER, USER, SESSION, at(0)), SessionStanding::Valid, "tenants are apart");
+    }
+
+    #[test]
+    fn f_31_a_cutoff_of_the_tenant_ends_what_began_before_it() {
+        let live = LiveState::new(LiveState::MAX_SILENCE);
+        let cutoff = |second| LiveEvent::TenantCutoff { sessions_valid_from: at(second) };
+        live.apply(TENANT, &cutoff(11));
+        live.apply(TENANT, &cutoff(5));
+        assert_eq!((standing(&live, 10), standing(&live, 11)), (SessionStanding::Ended, SessionStanding::Valid));
+        assert_eq!(live.session(OTHER, USER, SESSION, at(0)), SessionStanding::Valid, "tenants are apart");
+        live.forget_expired(at(9_999_999));
+        let copy = LiveState::new(LiveState::MAX_SILENCE);
+        copy.replace(TENANT, &live.snapshot(TENANT));
+        assert_eq!((standing(&copy, 10), standing(&copy, 11)), (SessionStanding::Ended, SessionStanding::Valid));
     }
 
     #[test]

@@ -49,10 +49,7 @@ pub enum OpenError {
         known: u64,
     },
     /// It is not a data file of Vestibule, or is damaged.
-    #[error(
-        "this is not a data file of Vestibule, or it is damaged: {0}; to put a backup in its place: vestibule store restore \
-         FILE --replace"
-    )]
+    #[error("this is not a data file of Vestibule, or it is damaged: {0}")]
     Unreadable(String),
     /// The operating system refused.
     #[error("the data file cannot be opened: {0}")]
@@ -115,6 +112,15 @@ impl EmbeddedStore {
         discard_unfinished(&backend)?;
         lock.unlock()?;
         Self::start(backend, clock)
+    }
+
+    /// Reads all of a file that nobody has open and compares it with its checksums.
+    ///
+    /// # Errors
+    /// When it is damaged, in use, or not to be reached.
+    pub fn verify(path: &Path) -> Result<(), OpenError> {
+        let mut db = Database::open(path)?;
+        if db.check_integrity()? { Ok(()) } else { Err(OpenError::Unreadable("its checksums do not match its content".into())) }
     }
 
     fn start(backend: impl StorageBackend, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {

@@ -19,6 +19,8 @@ use jiff::Timestamp;
 
 use crate::{clock::Clock, domain::TenantId, error::Code};
 
+#[cfg(feature = "embedded")]
+pub mod backup;
 #[cfg(test)]
 mod contract;
 pub mod copy;

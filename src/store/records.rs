@@ -37,6 +37,8 @@ pub mod kind {
     pub const KEY_RING: u8 = 4;
     /// Global: this store is being filled, and not yet whole.
     pub const UNFINISHED: u8 = 5;
+    /// Global: this is a backup, and was not in use since.
+    pub const BACKUP: u8 = 6;
     /// The tenant itself.
     pub const TENANT: u8 = 10;
     /// Apps.
@@ -69,6 +71,8 @@ pub mod kind {
     pub const SESSION_END: u8 = 31;
     /// Up to which change of terms sessions have to be re-checked.
     pub const TERMS_EPOCH: u8 = 32;
+    /// Since when any session of the tenant counts.
+    pub const TENANT_CUTOFF: u8 = 33;
     /// Codes that were used.
     pub const USED_CODE: u8 = 40;
     /// Refresh families.
@@ -288,6 +292,13 @@ pub struct Unfinished {
     pub since: Timestamp,
 }
 
+/// Global: the store was a backup until now. Who opens it first ends what may have ended since the backup was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// When it was taken, where that is known.
+    pub taken: Option<Timestamp>,
+}
+
 /// Global: who has claimed a domain or a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -354,8 +365,21 @@ impl UserCutoff {
     /// When no session that it concerns can still be alive: a session lasts 24 hours at most.
     #[must_use]
     pub fn forget_at(&self, now: Timestamp) -> Timestamp {
-        now.saturating_add(jiff::SignedDuration::from_hours(25)).unwrap_or(Timestamp::MAX)
+        sessions_over(now)
     }
+}
+
+/// When no session that began before `now` can still be alive: a session lasts 24 hours at most.
+#[must_use]
+pub fn sessions_over(now: Timestamp) -> Timestamp {
+    now.saturating_add(jiff::SignedDuration::from_hours(25)).unwrap_or(Timestamp::MAX)
+}
+
+/// That no session of the tenant counts which began earlier. Expires when the last of them has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantCutoff {
+    /// Sessions that began before this are void.
+    pub sessions_valid_from: Timestamp,
 }
 
 /// A session that ended before its time.
@@ -449,6 +473,8 @@ tenant_keys! {
     user_cutoff(user: UserId) -> UserCutoff = USER_CUTOFF [user.as_bytes()];
     /// All that doors must know of users.
     user_cutoffs() -> UserCutoff = USER_CUTOFF [];
+    /// Since when any session of the tenant counts.
+    tenant_cutoff() -> TenantCutoff = TENANT_CUTOFF [];
     /// A session that ended early.
     session_end(session: SessionId) -> SessionEnd = SESSION_END [session.as_bytes()];
     /// All sessions that ended early.
@@ -515,4 +541,10 @@ pub fn key_ring() -> RecordKey<String> {
 #[must_use]
 pub fn unfinished() -> RecordKey<Unfinished> {
     RecordKey::global(kind::UNFINISHED, &[])
+}
+
+/// That the store is a backup, not in use since.
+#[must_use]
+pub fn backup() -> RecordKey<Backup> {
+    RecordKey::global(kind::BACKUP, &[])
 }

@@ -1,6 +1,7 @@
 //! The operator's side: the real program with a configuration of its own, its files, its signals and its socket.
 
 mod applying;
+mod backups;
 mod configuration;
 mod rings;
 mod serving;

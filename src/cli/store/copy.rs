@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{location, open, open_existing};
+use super::{location, open, open_existing, progress::Bar};
 use crate::{
     cli::{say, secret},
     clock::{Clock, SystemClock},
     secret::Secret,
-    store::copy::{Copied, Step, copy},
+    store::copy::{Copied, copy},
 };
 
 #[derive(Debug, Args)]
@@ -64,46 +63,5 @@ impl Copy {
         say(&format!("copied {from} to {to}: {} records, {} bytes", copied.records, copied.bytes));
         say("verified: both were read again, and hold the same");
         Ok(())
-    }
-}
-
-/// The progress, on standard error where that is a terminal.
-struct Bar {
-    bar: ProgressBar,
-    total: u64,
-    compares: bool,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self { bar: ProgressBar::new_spinner().with_message("counting"), total: 0, compares: false }
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Counted(total) => {
-                self.total = total;
-                self.begin("copying");
-            }
-            Step::Compared if !self.compares => {
-                self.compares = true;
-                self.begin("verifying");
-                self.bar.inc(1);
-            }
-            Step::Copied | Step::Compared => self.bar.inc(1),
-        }
-    }
-
-    fn begin(&self, what: &'static str) {
-        // Ours, and tried by every copy.
-        let style = ProgressStyle::with_template("{msg:9} [{bar:40}] {pos}/{len} records, {eta} left").expect("a template");
-        self.bar.set_style(style.progress_chars("=> "));
-        self.bar.reset();
-        self.bar.set_length(self.total);
-        self.bar.set_message(what);
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     store::{
         Entry, Partition,
         records::{
-            Acceptances, Assignment, Claim, DocumentInfo, SessionEnd, SessionFamily, TenantListed, TermsEpoch, Unfinished,
-            UsedCode, UserCutoff, UserRef, kind,
+            Acceptances, Assignment, Backup, Claim, DocumentInfo, SessionEnd, SessionFamily, TenantCutoff, TenantListed,
+            TermsEpoch, Unfinished, UsedCode, UserCutoff, UserRef, kind,
         },
     },
 };
@@ -112,6 +112,7 @@ kinds! {
     HOST_CLAIM, "claim on a host", false, [Text], Claim, |_, _, _| true;
     KEY_RING, "key ring's fingerprint", false, [], String, |_, _, _| true;
     UNFINISHED, "mark of an unfinished copy", false, [], Unfinished, |_, _, _| true;
+    BACKUP, "mark of a backup", false, [], Backup, |_, _, _| true;
     TENANT, "tenant", true, [], Tenant, |record, partition, _| Partition::Tenant(record.id) == partition;
     APP, "app", true, [ID], App, |record, _, name| record.id.as_bytes() == name[0];
     FEDERATION, "federation", true, [ID], Federation, |record, _, name| record.id.as_bytes() == name[0];
@@ -128,6 +129,7 @@ kinds! {
     USER_CUTOFF, "cut-off of a user", true, [ID], UserCutoff, |record, _, name| record.user.as_bytes() == name[0];
     SESSION_END, "ended session", true, [ID], SessionEnd, |record, _, name| record.session.as_bytes() == name[0];
     TERMS_EPOCH, "count of changes of terms", true, [], TermsEpoch, |_, _, _| true;
+    TENANT_CUTOFF, "cut-off of all sessions", true, [], TenantCutoff, |_, _, _| true;
     USED_CODE, "used code", true, [ID], UsedCode, |_, _, _| true;
     REFRESH_FAMILY, "refresh family", true, [ID], RefreshFamily, |record, _, name| record.id.as_bytes() == name[0];
     SESSION_FAMILY, "session's refresh family", true, [ID, ID], SessionFamily,

@@ -250,6 +250,20 @@ async fn g_14_the_feed_reaches_the_door_and_silence_closes_it() {
     task.abort();
 }
 
+/// F-31: a server that was restored from a backup ends sessions that it may not know.
+#[tokio::test]
+async fn f_31_a_restored_server_ends_sessions_at_the_door() {
+    let address = free_address().await;
+    let server = Server::new(address);
+    let task = listen(&server, address).await;
+    let layer = door(&server);
+    let mut browser = Browser::default();
+    sign_in(&layer, &mut browser, &server).await;
+    server.happens(LiveEvent::TenantCutoff { sessions_valid_from: server.provider.clock.now() + Duration::from_secs(1) });
+    assert_eq!(code(&opens_with(&layer, &mut browser, StatusCode::SEE_OTHER).await), Code::LoginRequired);
+    task.abort();
+}
+
 /// J-03: tokens with keys that nobody knows do not become requests to the provider.
 #[tokio::test]
 async fn j_03_unknown_keys_cause_no_storm() {

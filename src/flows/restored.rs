@@ -1,0 +1,179 @@
+//! The first opening of a store that comes from a backup.
+//!
+//! A backup does not know what ended after it was taken: which sessions were signed out or cut off, which refresh tokens
+//! were traded, which codes were used, which mails were sent. None of it may come back to life (checklist F-31). So before
+//! anybody is served, everything of that sort ends: all sessions of every tenant are cut off as of now, at every door; refresh
+//! families, one-time codes and mails that waited are deleted. People sign in again; nothing else is lost.
+//!
+//! What an administrator changed since (blocks, removals, rotated keys) is gone with the newer store and has to be done again.
+
+use jiff::Timestamp;
+
+use super::audited;
+use crate::{
+    clock::Clock,
+    domain::{
+        TenantId,
+        audit::{Activity, Actor},
+    },
+    mail::{OutboxItem, OutboxState},
+    store::{
+        Batch, Entry, Key, Partition, Races, StoreError, Write,
+        records::{self, Store, TenantCutoff, decode, kind, sessions_over},
+        walk::Walk,
+    },
+};
+
+/// Deletes of one commit.
+const BATCH: usize = 256;
+
+/// Ends what may have ended since, if the store is a backup. Says whether it was one, and when that was taken.
+///
+/// Done again after it was cut off in the middle, it is done whole: the store stops being a backup at the very end.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn end_all_of_before(store: &Store, clock: &dyn Clock) -> Result<Option<Option<Timestamp>>, StoreError> {
+    let key = records::backup();
+    let Some(mark) = store.get(&key).await? else { return Ok(None) };
+    for listed in store.list(&records::tenants_listed()).await? {
+        let tenant = listed.value.id;
+        for kind in [kind::REFRESH_FAMILY, kind::SESSION_FAMILY, kind::PASSCODE, kind::OUTBOX] {
+            delete(store, tenant, kind).await?;
+        }
+        cut_off(store, tenant, clock.now(), mark.value.taken).await?;
+    }
+    match store.commit(Batch::new(Partition::Global).unchanged(&key, Some(&mark)).delete(&key)).await {
+        // Another node did the same at the same time.
+        Ok(()) | Err(StoreError::Conflict) => Ok(Some(mark.value.taken)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete(store: &Store, tenant: TenantId, kind: u8) -> Result<(), StoreError> {
+    let partition = Partition::Tenant(tenant);
+    let mut walk = Walk::under(&**store.backend(), Key::new(partition, kind, &[]));
+    let mut batch = Batch::new(partition);
+    while let Some(entry) = walk.next().await? {
+        if !is_trace(&entry) {
+            batch = batch.write(Write::Delete(entry.key));
+        }
+        if batch.writes().len() == BATCH {
+            store.commit(std::mem::replace(&mut batch, Batch::new(partition))).await?;
+        }
+    }
+    store.commit(batch).await
+}
+
+/// The trace of a mail that was given up is for people to read, and is not sent.
+fn is_trace(entry: &Entry) -> bool {
+    let item = || decode::<OutboxItem>(entry.clone()).ok();
+    entry.key.kind() == kind::OUTBOX && item().is_some_and(|item| matches!(item.value.state, OutboxState::Failed { .. }))
+}
+
+async fn cut_off(store: &Store, tenant: TenantId, now: Timestamp, taken: Option<Timestamp>) -> Result<(), StoreError> {
+    let of = taken.map(|taken| format!(" of {taken}")).unwrap_or_default();
+    let activity = Activity::Configured { what: format!("the store, restored from a backup{of}; all sessions ended") };
+    let cutoff = TenantCutoff { sessions_valid_from: now };
+    let mut races = Races::default();
+    loop {
+        let head = store.get(&records::audit_head(tenant)).await?;
+        let batch = Batch::new(Partition::Tenant(tenant));
+        let batch = batch.put_until(&records::tenant_cutoff(tenant), &cutoff, Some(sessions_over(now)));
+        let batch = audited(batch, tenant, head.as_ref(), now, &Actor::Operator, [activity.clone()]);
+        if races.won(store.commit(batch).await)? {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jiff::SignedDuration;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        config::Config,
+        domain::{SessionId, UserId, audit::Event},
+        flows::{
+            apply::tests::{House, contoso, tenant},
+            live::load_all,
+        },
+        live::{Live, SessionStanding},
+        mail::{MailId, outbox_item},
+        server,
+        store::records::Backup,
+    };
+
+    const CONFIG: &str = "public_url = \"https://vestibule.example\"\ndata = \".\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+        [mail]\nfrom_name = \"x\"\nfrom = \"x@contoso.example\"\nfolder = \"mail\"\n";
+
+    async fn count(store: &Store, kind: u8) -> usize {
+        let mut walk = Walk::under(&**store.backend(), Key::new(Partition::Tenant(tenant()), kind, &[]));
+        let mut count = 0;
+        while walk.next().await.unwrap().is_some() {
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test]
+    async fn f_31_what_was_before_ends_once_and_what_comes_after_lasts() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        let (store, before) = (&house.foundation.store, house.foundation.now());
+        let ending = [kind::REFRESH_FAMILY, kind::SESSION_FAMILY, kind::PASSCODE];
+        let mut batch = Batch::new(Partition::Tenant(tenant()));
+        for number in 0..300u128 {
+            for kind in ending {
+                let key = Key::new(Partition::Tenant(tenant()), kind, &[&number.to_be_bytes()]);
+                batch = batch.write(Write::Put { key, value: "{}".into(), expires: None });
+            }
+        }
+        let mails = [OutboxState::Queued { sealed: String::new() }, OutboxState::Failed { at: before, to: "m***".into() }];
+        for (number, state) in (1..).zip(mails) {
+            let id = MailId(Uuid::from_u128(number));
+            let (created, attempts, last_error) = (before, 0, None);
+            let item = OutboxItem { id, created, not_after: before, attempts, next_attempt: before, last_error, state };
+            batch = batch.put(&outbox_item(tenant(), id), &item);
+        }
+        store.commit(batch).await.unwrap();
+        assert_eq!(end_all_of_before(store, &*house.foundation.clock).await.unwrap(), None, "it is no backup");
+        assert_eq!(count(store, kind::REFRESH_FAMILY).await, 300);
+
+        let mark = Batch::new(Partition::Global).put(&records::backup(), &Backup { taken: Some(before) });
+        store.commit(mark).await.unwrap();
+        house.clock.advance(3600);
+        let restored = house.foundation.now();
+        assert_eq!(end_all_of_before(store, &*house.foundation.clock).await.unwrap(), Some(Some(before)));
+        for kind in ending {
+            assert_eq!(count(store, kind).await, 0);
+        }
+        assert_eq!(count(store, kind::OUTBOX).await, 1, "the trace of a mail that was given up stays");
+        let audit = store.list(&records::audit_events(tenant())).await.unwrap();
+        let audit: Vec<Event> = audit.into_iter().map(|stored| stored.value).collect();
+        assert_eq!(Event::first_break(tenant(), &audit), None);
+        assert!(format!("{:?}", audit.last()).contains("restored from a backup of 2026-11-22T09:00:00Z"), "{audit:?}");
+
+        let config = Config::parse(CONFIG, Path::new("/nowhere")).unwrap();
+        let vestibule = server::build(&config, house.foundation.clone()).unwrap();
+        load_all(&vestibule).await.unwrap();
+        // Somebody who joined after the backup was taken is not in it at all.
+        let standing = |began| {
+            let (user, session) = (UserId(Uuid::from_u128(9)), SessionId(Uuid::from_u128(9)));
+            vestibule.live.session(tenant(), user, session, began)
+        };
+        let a_second = SignedDuration::from_secs(1);
+        assert_eq!(standing(restored - a_second), SessionStanding::Ended);
+        assert_eq!(standing(restored + a_second), SessionStanding::Valid);
+
+        assert_eq!(end_all_of_before(store, &*house.foundation.clock).await.unwrap(), None, "once is enough");
+        house.clock.advance(24 * 3600);
+        assert_eq!(count(store, kind::TENANT_CUTOFF).await, 1, "as long as a session may last");
+        house.clock.advance(3600);
+        assert_eq!(count(store, kind::TENANT_CUTOFF).await, 0);
+    }
+}
