@@ -48,7 +48,7 @@
 //! | [`live`], [`decision`] | what doors must know at once; and, pure, whether a request may pass |
 //! | [`layer`] | the tower layer, in both forms |
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
-//! | [`store`] | records over a key-value backend of four methods; the embedded file, Redis; the contract they all keep |
+//! | [`store`] | records over a key-value backend of four methods; the embedded file, Redis; the contract they all keep; copies, backups |
 //! | [`identity`] | how somebody proves who they are: home organisation, passcode, password |
 //! | [`mail`] | what is mailed, how it waits in the store, how it leaves |
 //! | [`flows`] | load facts, decide purely, commit once; shared by pages, programs and the command line |

@@ -32,7 +32,7 @@ pub(super) enum Store {
     /// Reads a whole store and says what is wrong in it: damaged records, references that lead nowhere, documents that are
     /// not whole, audit logs that were changed, secrets that the key ring does not open.
     ///
-    /// Nothing is changed. The running server does it, where there is one. Without a key ring, what is sealed stays unopened.
+    /// No record is changed. The running server does it, where there is one. Without a key ring, what is sealed stays unopened.
     #[command(after_help = "Exit status: 0 when all is well, 1 when there are problems or the store cannot be read, 2 when the \
                             command line is wrong.")]
     Check(check::Check),

@@ -41,19 +41,19 @@ pub enum BackupError {
     InUse(PathBuf),
     /// The backup cannot be opened, or is damaged.
     #[error("{0}: {1}")]
-    Unusable(PathBuf, #[source] OpenError),
+    Unusable(PathBuf, OpenError),
     /// It belongs to another key ring.
     #[error("{0}: the key ring here is not the one that seals this backup; put the right one in its place first")]
     Ring(PathBuf),
     /// It was not copied whole.
     #[error("{0}: {1}")]
-    Copy(PathBuf, #[source] CopyError),
+    Copy(PathBuf, CopyError),
     /// It cannot be read.
     #[error("{0}: {1}")]
-    Store(PathBuf, #[source] StoreError),
+    Store(PathBuf, StoreError),
     /// The operating system refused.
     #[error("{0}: {1}")]
-    Io(PathBuf, #[source] io::Error),
+    Io(PathBuf, io::Error),
 }
 
 /// Writes what `snapshot` holds into a new file at `path`, which only its owner may read. Until it is whole, on disk and was

@@ -42,24 +42,28 @@ pub enum CopyError {
     #[error("the target is an unfinished copy, begun at {0}; to empty it and begin again, add --start-over")]
     TargetUnfinished(Timestamp),
     /// Somebody wrote to the source.
-    #[error(
-        "the source was changed during the copy, so the copy may not be whole; stop everything that uses the source, then copy again with --start-over"
-    )]
+    #[error("the source was changed during the copy, so the copy may not be whole; stop everything that uses the source")]
     Changed,
     /// Whether somebody wrote to the source cannot be known.
-    #[error(
-        "the source's feed fell silent, so it is not known whether it was changed during the copy; copy again with --start-over"
-    )]
+    #[error("the source's feed fell silent, so it is not known whether it was changed during the copy")]
     FeedSilent,
     /// What was read back is not what was written.
-    #[error("{0}: the target does not hold what the source holds; it stays marked as unfinished")]
+    #[error("{0}: the target does not hold what the source holds")]
     Differs(String),
     /// The source cannot be read.
     #[error("the source: {0}")]
-    Source(#[source] StoreError),
+    Source(StoreError),
     /// The target cannot be read or written.
-    #[error("the target: {0}; it stays marked as unfinished")]
-    Target(#[source] StoreError),
+    #[error("the target: {0}")]
+    Target(StoreError),
+}
+
+impl CopyError {
+    /// Whether the target may hold a part of the copy, with the mark that says so.
+    #[must_use]
+    pub fn leaves_a_rest(&self) -> bool {
+        matches!(self, Self::Changed | Self::FeedSilent | Self::Differs(_) | Self::Source(_) | Self::Target(_))
+    }
 }
 
 /// How far a copy has come.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
@@ -50,7 +49,10 @@ impl Copy {
         let copied = copy(&*source.store, &*target.store, &*clock, self.start_over, &mut |step| bar.step(step)).await;
         bar.clear();
         let (from, to) = (from.to_string(), to.to_string());
-        let copied = copied.with_context(|| format!("{from} to {to}"))?;
+        let copied = copied.map_err(|error| {
+            let rest = "; what is in the target stays marked as unfinished, and --start-over empties it and begins again";
+            anyhow::anyhow!("{from} to {to}: {error}{}", if error.leaves_a_rest() { rest } else { "" })
+        })?;
         if self.json {
             let report = Report { from: &from, to: &to, copied: &copied, verified: true };
             say(&serde_json::to_string(&report)?);
