@@ -1,6 +1,9 @@
 //! `store`: the store as a whole, copied and checked.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use vestibule::{
     clock::SystemClock,
@@ -14,6 +17,7 @@ use vestibule::{
 };
 
 use super::*;
+use crate::support::redis::Redis;
 
 /// A store with something of every sort in it, and nobody who has it open.
 fn filled() -> Site {
@@ -62,6 +66,61 @@ async fn a_copy_is_verified_and_serves() {
     let mut command = vestibule();
     command.args(["store", "copy"]).env("VESTIBULE_STORE_FROM", site.path("copy")).env("VESTIBULE_STORE_TO", site.path("fourth"));
     assert!(done(&command.output().expect("the program runs")).contains("verified"));
+}
+
+/// To several nodes and back: nothing is lost on the way, and passwords in URLs are not seen.
+#[tokio::test]
+async fn a_store_moves_to_redis_and_back() {
+    let (site, redis, password) = (filled(), Redis::start(), random());
+    redis.config_set("requirepass", &password);
+    let url = redis.url().replace("redis://", &format!("redis://:{password}@"));
+    let copy = |from: &str, to: &str, more: &[&str]| {
+        let mut command = vestibule();
+        command.args(["store", "copy"]).args(more).env("VESTIBULE_STORE_FROM", from).env("VESTIBULE_STORE_TO", to);
+        let output = command.output().expect("the program runs");
+        for said in [&output.stdout, &output.stderr] {
+            assert!(!String::from_utf8_lossy(said).contains(&password), "{output:?}");
+        }
+        output
+    };
+    let there: Value = serde_json::from_str(&done(&copy(text(&site.store()), &url, &["--json"]))).expect("JSON");
+    assert!(failed(&copy(text(&site.store()), &url, &[])).contains("the target is not empty"));
+    let back: Value = serde_json::from_str(&done(&copy(&url, text(&site.path("back")), &["--json"]))).expect("JSON");
+    assert_eq!(there["partitions"], back["partitions"]);
+    done(&run(&["store", "check", &url]));
+
+    site.use_store(&url);
+    let process = site.serve().await;
+    site.token().await;
+    assert_eq!(done(&site.command(&["apply", text(&site.path("tenants.toml"))])), "nothing to change\n");
+    done(&site.command(&["store", "check"]));
+    let said = failed(&site.command(&["store", "backup", text(&site.path("backup"))]));
+    assert!(said.contains("only a store in one file") && !said.contains(&password), "{said}");
+    drop(process);
+
+    // Anything that writes meanwhile fails the copy.
+    let stop = AtomicBool::new(false);
+    let said = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                let name = format!("[[tenant.app]]\ndisplay_name = \"App {number}\"\n");
+                site.write("tenants.toml", &site.tenants(&name));
+                site.apply();
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+        let said = failed(&copy(&url, text(&site.path("moving")), &[]));
+        stop.store(true, Ordering::SeqCst);
+        said
+    });
+    assert!(said.contains("was changed during the copy") && said.contains("--start-over"), "{said}");
+    done(&copy(&url, text(&site.path("moving")), &["--start-over"]));
+
+    redis.kill();
+    let said = failed(&copy(&url, text(&site.path("gone")), &[]));
+    assert!(said.contains("redis://"), "{said}");
 }
 
 #[test]
