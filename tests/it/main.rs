@@ -2,6 +2,8 @@
 //!
 //! One target, one module a subject. Most tests start the real binary or drive one that others share; see [`support`].
 
+#![expect(clippy::print_stdout, reason = "some tests say how long things took")]
+
 mod support;
 
 mod agreement;

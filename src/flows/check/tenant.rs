@@ -43,7 +43,7 @@ pub(super) struct TenantCheck<'a> {
     chunks: Option<Chunks>,
     users: HashSet<UserId>,
     /// Who holds an address; more than one may, and the index names one of them.
-    addresses: HashMap<EmailAddress, Vec<UserId>>,
+    addresses: HashMap<EmailAddress, Vec<UserRef>>,
     /// Who is bound to an identity, by the name of its index entry.
     identities: HashMap<Key, UserId>,
     families: HashMap<GrantId, SessionId>,
@@ -157,7 +157,7 @@ impl<'a> TenantCheck<'a> {
         for document in self.shown.difference(&self.described) {
             findings.about(records::document(tenant, document).key(), "it is shown to people, and is not there");
         }
-        for user in self.addresses.values().flatten() {
+        for UserRef { user, .. } in self.addresses.values().flatten() {
             findings.about(records::user(tenant, *user).key(), "one of its addresses does not lead to it");
         }
         for user in self.identities.values() {
@@ -185,16 +185,19 @@ impl<'a> TenantCheck<'a> {
         if let Some(identity) = user.identity() {
             self.identities.insert(records::identity(self.tenant, identity).key().clone(), user.id);
         }
+        let entry = UserRef::to(&user);
         for address in user.mail.into_iter().chain(user.other_mails) {
-            self.addresses.entry(address).or_default().push(user.id);
+            self.addresses.entry(address).or_default().push(entry.clone());
         }
     }
 
     fn address(&mut self, key: &Key, index: &UserRef, findings: &mut Findings) {
         let address = key.segments().next().and_then(|segment| std::str::from_utf8(segment).ok()?.parse().ok());
         let holders = address.and_then(|address| self.addresses.remove(&address));
-        if !holders.is_some_and(|holders| holders.contains(&index.user)) {
-            findings.about(key, format_args!("leads to user {}, who does not have it", index.user));
+        match holders.iter().flatten().find(|holder| holder.user == index.user) {
+            Some(holder) if holder == index => {}
+            Some(_) => findings.about(key, format_args!("says of user {} what is not so", index.user)),
+            None => findings.about(key, format_args!("leads to user {}, who does not have it", index.user)),
         }
     }
 

@@ -82,7 +82,7 @@ impl Scene {
         let (family, _) = RefreshFamily::begin(&grant, limits, &foundation.ring, now, &*foundation.entropy);
         let batch = Batch::new(Partition::Tenant(tenant()))
             .put(&records::user(tenant(), maria.id), &maria)
-            .put(&records::identity(tenant(), &identity), &UserRef { user: maria.id })
+            .put(&records::identity(tenant(), &identity), &UserRef::to(&maria))
             .put(&records::acceptances(tenant(), maria.id), &Vec::new())
             .put(&records::refresh_family(tenant(), family.id), &family)
             .put(&records::session_family(tenant(), SESSION, family.id), &SessionFamily { family: family.id });
@@ -144,7 +144,8 @@ fn in_tenant(kind: u8, segments: &[&[u8]]) -> Key {
 async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
     let (maria, ring) = (&scene.maria, &scene.house.foundation.ring);
     let user = records::user(tenant(), maria.id);
-    let nobody = UserRef { user: NOBODY };
+    let nobody = UserRef { user: NOBODY, ..UserRef::to(maria) };
+    let spoken = UserRef { language: Some("fi".parse().unwrap()), ..UserRef::to(maria) };
     let claim = |tenant| Claim { tenant };
     let domain = |name: &str| records::domain_claim(&name.parse::<Domain>().unwrap());
     let mail = maria.mail.as_ref().unwrap();
@@ -177,10 +178,8 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
         ),
         (Write::Delete(records::address(tenant(), mail).key().clone()), "user {maria}: one of its addresses does not lead to it"),
         (record(&records::address(tenant(), mail), &nobody), "address m***@fabrikam.example: leads to user"),
-        (
-            record(&records::address(tenant(), &"x@x.example".parse().unwrap()), &UserRef { user: maria.id }),
-            "who does not have it",
-        ),
+        (record(&records::address(tenant(), mail), &spoken), "address m***@fabrikam.example: says of user"),
+        (record(&records::address(tenant(), &"x@x.example".parse().unwrap()), &UserRef::to(maria)), "who does not have it"),
         (
             Write::Delete(records::identity(tenant(), &scene.identity).key().clone()),
             "the identity that it is bound to does not lead to it",

@@ -290,7 +290,6 @@ fn f_29_running_out_of_descriptors_does_not_end_the_loop() {
 
 #[tokio::test]
 #[ignore = "the child of f_29"]
-#[expect(clippy::print_stdout, reason = "its parent reads the address there")]
 async fn server_for_f_29() {
     let server = Server::start(|_| {}).await;
     println!("\nlistening on {}", server.addr);
