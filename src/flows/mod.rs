@@ -20,9 +20,6 @@ pub mod session;
 mod single_flight;
 pub mod tokens;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;

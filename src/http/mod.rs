@@ -18,3 +18,6 @@ pub mod visit;
 
 pub use door::Door;
 pub use router::{refuse_at_the_front, router};
+
+#[cfg(test)]
+mod tests;

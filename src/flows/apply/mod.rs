@@ -10,7 +10,7 @@ mod documents;
 mod plan;
 pub mod spec;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -32,7 +32,7 @@ const CONTOSO: &str = "c0c0c0c0-0000-4000-8000-000000000001";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A tenant with something of everything; what is added goes to its end.
-pub(in crate::flows) fn contoso(more: &str) -> String {
+pub(crate) fn contoso(more: &str) -> String {
     format!(
         r##"
         [[tenant]]
@@ -73,13 +73,13 @@ pub(in crate::flows) fn contoso(more: &str) -> String {
     )
 }
 
-pub(in crate::flows) struct House {
-    pub(in crate::flows) foundation: Foundation,
-    pub(in crate::flows) clock: ManualClock,
+pub(crate) struct House {
+    pub(crate) foundation: Foundation,
+    pub(crate) clock: ManualClock,
 }
 
 impl House {
-    pub(in crate::flows) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = ManualClock::new("2026-11-22T09:00:00Z".parse().unwrap());
         let entropy = Arc::new(SeededEntropy::new(7));
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -93,7 +93,7 @@ impl House {
         Self { foundation, clock }
     }
 
-    pub(in crate::flows) async fn apply(&self, text: &str) -> Report {
+    pub(crate) async fn apply(&self, text: &str) -> Report {
         self.try_apply(&desired(text), false).await.unwrap_or_else(|problems| panic!("{problems:#?}"))
     }
 
@@ -155,7 +155,7 @@ impl House {
     }
 }
 
-pub(in crate::flows) fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     CONTOSO.parse().unwrap()
 }
 

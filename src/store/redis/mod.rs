@@ -13,7 +13,7 @@
 //!   See [`Risk`].
 //! * **The feed notices a gap** and says [`Change::Lost`]; see `feed.rs`. It says [`Change::Current`] only when every primary
 //!   has answered and, where replicas are asked for, has shown that they follow it.
-//! * **Nothing waits long**: an operation has [`link::DEADLINE`] for each attempt and [`BUDGET`] in all. While a server is
+//! * **Nothing waits long**: an operation has one second for each attempt and two and a half in all. While a server is
 //!   known to be away, operations fail at once.
 //!
 //! What remains: replication in Redis is asynchronous, and `WAIT` narrows the window without closing it. A commit that was

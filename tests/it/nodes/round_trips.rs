@@ -1,5 +1,5 @@
 //! How often each operation asks Redis, counted by Redis itself. The exact numbers, without what goes on beside, are tested in
-//! the crate, see `flows::tests::round_trips`.
+//! the crate, see `http::tests::round_trips`.
 
 use std::time::Duration;
 
