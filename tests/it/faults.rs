@@ -42,7 +42,7 @@ async fn until(what: &str, within: Duration, mut so: impl AsyncFnMut() -> bool) 
         assert!(begun.elapsed() < within, "{what}: not within {within:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    println!("{what}: after {} ms", begun.elapsed().as_millis());
+    eprintln!("{what}: after {} ms", begun.elapsed().as_millis());
     begun.elapsed()
 }
 

@@ -21,13 +21,13 @@ fn namespace() -> String {
     random().chars().filter(char::is_ascii_alphanumeric).take(12).collect()
 }
 
-/// How long until `so`, from now; prints it. The promise is a second. A test fails far above it only, since the machine of
-/// a test may have other things to do.
+/// How long until `so`, from now; prints it (`--nocapture`). The promise is a second. A test fails far above it only, since
+/// the machine of a test may have other things to do.
 async fn seen(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !so().await {
         assert!(begun.elapsed() < Duration::from_secs(5), "{what}: not seen by the other node within 5 s");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    println!("{what}: seen by the other node after {} ms", begun.elapsed().as_millis());
+    eprintln!("{what}: seen by the other node after {} ms", begun.elapsed().as_millis());
 }

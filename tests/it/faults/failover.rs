@@ -86,7 +86,7 @@ async fn nothing_is_lost(happens: impl FnOnce(&Sentinels) + Send + 'static) {
         }
     }
     let _set = failing.await.expect("the failover");
-    println!("{} given, {refused} refused, at most {} ms without one", given.refresh.len(), longest.as_millis());
+    eprintln!("{} given, {refused} refused, at most {} ms without one", given.refresh.len(), longest.as_millis());
     given.all_are_known().await;
     until("the app's door", WELL_WITHIN, async || door(&nodes, &mut guest.browser).await == 200).await;
     still_inside(&nodes, &mut guest).await;

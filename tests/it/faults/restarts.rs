@@ -75,7 +75,7 @@ async fn f_21_nodes_are_restarted_under_load() {
     while let Some(done) = clicking.join_next().await {
         done.expect("nobody notices");
     }
-    println!("{} clicks over two restarts", clicks.load(Ordering::Relaxed));
+    eprintln!("{} clicks over two restarts", clicks.load(Ordering::Relaxed));
     redeemed(&nodes, 3).await;
 }
 

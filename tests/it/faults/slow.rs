@@ -59,7 +59,7 @@ async fn answers_in_time(mode: Mode) {
         assert!(statuses.iter().all(|status| *status == 503), "{mode:?}: I4: {statuses:?}");
         slowest_of_all = slowest_of_all.max(slowest);
     }
-    println!("{mode:?}: the slowest answer took {} ms", slowest_of_all.as_millis());
+    eprintln!("{mode:?}: the slowest answer took {} ms", slowest_of_all.as_millis());
     until("the app's door shuts", SHUT_WITHIN, async || door(&nodes, &mut guest.browser).await == 503).await;
     says_it_is_away(&panel(&nodes, &mut guest.browser).await);
     assert_eq!(nodes.status(0, "/readyz"), Some(503));

@@ -52,6 +52,7 @@ async fn g_14_a_block_reaches_the_door_of_an_app() {
         applied(&nodes.apply_on(node, &user(&guest.person.email, enabled)));
         if enabled {
             // A session that was ended stays so: they sign in again, and nothing else is asked.
+            seen("the end of a block, at a door", async || guest.browser.get_json(&nodes.app.url).await.status == 401).await;
             nodes.steer(&mut guest.browser, &[node]);
             assert!(guest.arrive(&nodes.app.url).await.expect(200).body.contains("Hello"));
             continue;
