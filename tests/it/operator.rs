@@ -18,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    process::{Process, READY_WITHIN, run, spare_address, text, vestibule},
+    process::{Process, READY_WITHIN, data_folder, run, spare_address, text, vestibule},
     random,
 };
 

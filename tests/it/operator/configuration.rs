@@ -65,3 +65,20 @@ fn files_that_are_there_and_unusable_are_problems() {
     assert!(said.contains("listen.tls") && said.contains("cert.pem"), "{said}");
     assert!(said.contains("key_ring") && said.contains("chmod 600") && !said.contains("AAAA"), "{said}");
 }
+
+/// A demo's folder holds the key ring of one store. It says which, and is not taken to another in silence.
+#[test]
+fn a_demo_keeps_to_the_store_it_began_with() {
+    let data = data_folder();
+    let demo = |store: &str| {
+        let mut command = vestibule();
+        command.args(["demo", "--json", "--listen", "127.0.0.1:0", "--data", text(data.path()), "--store", store]);
+        command
+    };
+    let (began, _) = Process::start(demo("kept.redb"), |line| line.starts_with('{'));
+    assert!(data.path().join("kept.redb").exists() && !data.path().join("vestibule.redb").exists());
+    drop(began);
+    let said = failed(&demo("other.redb").output().expect("the program runs"));
+    assert!(said.contains("belongs to a demo with another store"), "{said}");
+    drop(Process::start(demo("kept.redb"), |line| line.starts_with('{')));
+}
