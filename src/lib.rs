@@ -73,10 +73,10 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `server` (default) | the provider, its pages, the command line; brings `remote` and `axum` |
+//! | `server` (default) | the provider, its pages, the command line; brings `remote`, `axum`, `embedded` and `smtp` |
 //! | `embedded` (default) | the store in one file |
-//! | `redis` (default) | the store in Redis, for several nodes |
-//! | `smtp` (default) | mail by SMTP; without it mail goes to files |
+//! | `redis` (default) | the store in Redis, for several nodes; brings `server` |
+//! | `smtp` (default) | mail by SMTP beside mail to files |
 //! | `remote` | the layer as relying party of a server elsewhere |
 //! | `axum` | [`layer::Guest`] as an extractor |
 //!

@@ -57,19 +57,26 @@ impl Admin {
     }
 }
 
-/// Opens the socket and answers on it.
-pub(super) fn listen(data: &Path, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
-    let path = socket(data);
-    let listener = bind(&path).with_context(|| format!("{}: the administration socket", path.display()))?;
+/// Begins to record what happens. Early, since a store that is away at the start is worth knowing about.
+pub(super) fn record() -> anyhow::Result<PrometheusHandle> {
     let mut recorder = PrometheusBuilder::new();
     for histogram in [measured::SECONDS, measured::WATCH_LAG] {
         recorder = recorder.set_buckets_for_metric(Matcher::Full(histogram.to_owned()), &measured::BUCKETS)?;
     }
     let recorder = recorder.build_recorder();
-    let metrics = recorder.handle();
+    let handle = recorder.handle();
     // A host program may have a recorder of its own; then it has the figures.
     let _ = metrics::set_global_recorder(recorder);
     measured::describe();
+    #[cfg(feature = "redis")]
+    crate::store::redis::describe();
+    Ok(handle)
+}
+
+/// Opens the socket and answers on it.
+pub(super) fn listen(data: &Path, metrics: PrometheusHandle, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
+    let path = socket(data);
+    let listener = bind(&path).with_context(|| format!("{}: the administration socket", path.display()))?;
     let app = Router::new()
         .route(Apply::PATH, post(perform::<Apply>))
         .route(RotateKeys::PATH, post(perform::<RotateKeys>))

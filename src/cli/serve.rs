@@ -24,6 +24,7 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let config = Config::load_with(&self.config, self.secrets.environment())?;
         start_log(config.log);
+        let metrics = admin::record()?;
         let server = Server::bind(&config).await?;
         for (address, tls) in server.addresses()? {
             tracing::info!(%address, tls, "listening as {}", config.public_url);
@@ -33,7 +34,7 @@ impl Serve {
         let opening = async {
             let (foundation, failed) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
             let vestibule = server::build(&config, foundation)?;
-            admin = Some(admin::listen(&config.data, &vestibule)?);
+            admin = Some(admin::listen(&config.data, metrics, &vestibule)?);
             let _ = failed_sender.send(failed);
             Ok(vestibule)
         };

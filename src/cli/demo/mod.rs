@@ -57,6 +57,7 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         start_log(Log::Text);
+        let metrics = admin::record()?;
         let (data, temporary) = self.folder()?;
         let setting = Setting::read(&data)?;
         // Behind a proxy the port that is known is the proxy's.
@@ -78,7 +79,7 @@ impl Demo {
         let desired = Desired::load(&data.join("tenants.toml"))?;
         apply::apply(&foundation, &desired, false).await?;
         let vestibule = server::build(&config, foundation)?;
-        let admin = admin::listen(&config.data, &vestibule)?;
+        let admin = admin::listen(&config.data, metrics, &vestibule)?;
         let server = Server::over(&config, listeners(server_sockets))?;
 
         let stop = CancellationToken::new();

@@ -181,7 +181,10 @@ fn put(desired: &mut Desired, name: &str, bytes: &[u8]) {
 
 /// How many commits were made since the watch was taken, or asked last.
 fn commits(watch: &mut Watch) -> usize {
-    std::iter::from_fn(|| watch.next().now_or_never().flatten()).filter(|change| matches!(change, Change::Keys(_))).count()
+    std::iter::from_fn(|| watch.next().now_or_never().flatten())
+        .inspect(|change| assert_ne!(*change, Change::Lost))
+        .filter(|change| matches!(change, Change::Keys(_)))
+        .count()
 }
 
 #[tokio::test]

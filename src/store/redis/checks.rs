@@ -7,7 +7,7 @@ use redis::{ErrorKind, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
     layout::{FORMAT, GLOBAL},
-    link::Terms,
+    link::Shared,
     settings::{RedisSettings, Risk, Shape},
 };
 
@@ -36,6 +36,12 @@ impl Verdict {
     }
 }
 
+impl From<RedisError> for Verdict {
+    fn from(error: RedisError) -> Self {
+        Self::of(&error)
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Away(reason) | Self::Refused(reason)) = self;
@@ -44,38 +50,35 @@ impl fmt::Display for Verdict {
 }
 
 /// Looks at a server.
-pub(super) async fn verify(connection: &mut MultiplexedConnection, terms: &Terms) -> Result<(), Verdict> {
-    let away = |error: RedisError| Verdict::of(&error);
-    let info: String = redis::cmd("INFO").query_async(connection).await.map_err(away)?;
+pub(super) async fn verify(connection: &mut MultiplexedConnection, shared: &Shared) -> Result<(), Verdict> {
+    let info: String = redis::cmd("INFO").query_async(connection).await?;
     let info = Info::read(&info);
     info.usable()?;
     let asked = redis::cmd("CONFIG").arg("GET").arg("appendfsync").arg("min-replicas-to-write").query_async(connection).await;
     let config: Option<BTreeMap<String, String>> = asked.ok();
-    let risks = risks(&info, config.as_ref(), &terms.settings);
-    let problems: Vec<_> = risks.into_iter().filter(|(risk, _)| !terms.settings.accept.contains(risk)).collect();
+    let risks = risks(&info, config.as_ref(), &shared.settings);
+    let problems: Vec<_> = risks.into_iter().filter(|(risk, _)| !shared.settings.accept.contains(risk)).collect();
     if !problems.is_empty() {
         let problems: Vec<_> = problems.iter().map(|(risk, what)| format!("{what} (or accept={})", risk.name())).collect();
         return Err(Verdict::Refused(problems.join("; ")));
     }
-    let owns_global = match terms.settings.shape {
-        Shape::Cluster(_) => info.owns(connection, &terms.layout.format()).await.map_err(away)?,
+    let owns_global = match shared.settings.shape {
+        Shape::Cluster(_) => info.owns(connection, &shared.layout.format()).await?,
         _ => true,
     };
     if owns_global {
-        same_format(connection, terms).await?;
+        same_format(connection, shared).await?;
     }
     Ok(())
 }
 
 /// Refuses a store that lies differently, and says how this one does where there is none.
-async fn same_format(connection: &mut MultiplexedConnection, terms: &Terms) -> Result<(), Verdict> {
-    let away = |error: RedisError| Verdict::of(&error);
-    let name = terms.layout.format();
-    let set = redis::cmd("SET").arg(&name).arg(FORMAT).arg("NX").query_async::<Value>(connection).await;
-    set.map_err(away)?;
-    let found: String = redis::cmd("GET").arg(&name).query_async(connection).await.map_err(away)?;
+async fn same_format(connection: &mut MultiplexedConnection, shared: &Shared) -> Result<(), Verdict> {
+    let name = shared.layout.format();
+    redis::cmd("SET").arg(&name).arg(FORMAT).arg("NX").query_async::<Value>(connection).await?;
+    let found: String = redis::cmd("GET").arg(&name).query_async(connection).await?;
     if found != FORMAT {
-        let tag = terms.layout.tag(GLOBAL);
+        let tag = shared.layout.tag(GLOBAL);
         return Err(Verdict::Refused(format!(
             "what is stored under {tag} has the format {found:?}, this version reads {FORMAT:?}"
         )));

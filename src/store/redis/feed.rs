@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     layout::{SHARDS, Shard, read_feed_entry},
-    link::{DEADLINE, Lane, Link, Terms},
+    link::{DEADLINE, Lane, Link, Readiness, Shared},
     routes::Routes,
     script::TAIL,
 };
@@ -64,12 +64,10 @@ struct Place {
 }
 
 pub(super) struct Follower {
-    pub(super) terms: Arc<Terms>,
+    pub(super) shared: Arc<Shared>,
     pub(super) routes: Weak<Routes>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) changes: broadcast::Sender<Change>,
-    /// Said once the feed has begun.
-    pub(super) begun: Arc<Notify>,
 }
 
 /// What a look at the shards of one link has brought.
@@ -78,12 +76,12 @@ type Seen = Vec<(Shard, Result<Vec<(Place, Vec<u8>)>, ()>)>;
 impl Follower {
     pub(super) async fn run(self) {
         let mut places: [Option<Place>; SHARDS] = [const { None }; SHARDS];
-        let (mut next_full, mut next_beat, mut begun) = (Instant::now(), Instant::now(), false);
+        let (mut next_full, mut next_beat) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
             let Some(routes) = self.routes.upgrade() else { return };
             let full = now >= next_full;
-            let called = self.terms.calls.take();
+            let called = self.shared.calls.take();
             if full {
                 next_full = now + LOOK;
             }
@@ -112,14 +110,11 @@ impl Follower {
                 let _ = self.changes.send(Change::Lost);
             }
             if current {
-                if !begun {
-                    begun = true;
-                    self.begun.notify_one();
-                }
+                self.shared.leave_connecting(Readiness::Ready);
                 // Nobody may be listening.
                 let _ = self.changes.send(Change::Current(at));
             }
-            let _ = timeout(next_full.saturating_duration_since(Instant::now()), self.terms.calls.called.notified()).await;
+            let _ = timeout(next_full.saturating_duration_since(Instant::now()), self.shared.calls.called.notified()).await;
         }
     }
 
@@ -130,13 +125,13 @@ impl Follower {
             return (true, Vec::new());
         }
         let Ok(lanes) = link.up(Instant::now() + DEADLINE).await else { return (false, none(&shards)) };
-        if beat && !link.still_leads(&lanes, &self.terms).await {
+        if beat && !link.still_leads(&lanes, &self.shared).await {
             return (false, none(&shards));
         }
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
         for shard in &shards {
-            let feed = self.terms.layout.feed(*shard);
+            let feed = self.shared.layout.feed(*shard);
             pipeline.add_command(match &places[shard.0] {
                 Some(place) => {
                     let mut read = redis::cmd("XRANGE");
@@ -168,7 +163,7 @@ impl Follower {
         if entries.next().is_none_or(|(first, _)| first != *known) {
             tracing::warn!(shard = shard.0, "the feed does not go on where it was left; everything is read again");
             *place = None;
-            self.terms.calls.call(shard);
+            self.shared.calls.call(shard);
             return false;
         }
         for (entry, said) in entries {
@@ -181,7 +176,7 @@ impl Follower {
             });
         }
         if more {
-            self.terms.calls.call(shard);
+            self.shared.calls.call(shard);
         }
         !more
     }
@@ -203,10 +198,10 @@ fn entries(answer: Value) -> Option<Vec<(Place, Vec<u8>)>> {
 }
 
 /// Passes calls on as long as the connection lasts.
-pub(super) async fn listen(client: &redis::Client, terms: &Terms) {
+pub(super) async fn listen(client: &redis::Client, shared: &Shared) {
     let subscribing = async {
         let mut subscription = client.get_async_pubsub().await?;
-        subscription.subscribe(terms.layout.channel()).await?;
+        subscription.subscribe(shared.layout.channel()).await?;
         redis::RedisResult::Ok(subscription)
     };
     let Ok(Ok(subscription)) = timeout(DEADLINE, subscribing).await else { return };
@@ -214,7 +209,7 @@ pub(super) async fn listen(client: &redis::Client, terms: &Terms) {
     while let Some(message) = messages.next().await {
         let shard = std::str::from_utf8(message.get_payload_bytes()).ok().and_then(|number| number.parse().ok());
         if let Some(shard) = shard.filter(|shard| *shard < SHARDS) {
-            terms.calls.call(Shard(shard));
+            shared.calls.call(Shard(shard));
         }
     }
 }

@@ -11,6 +11,8 @@
 //! | `{vb:07}f` | stream | the feed: one entry a commit with its version and its keys |
 //! | `{vb:07}v` + version | string | a commit that must not happen any more |
 //! | `{vb:07}b` | string | written to see whether replicas follow |
+//! | `{vb:g}m` | string | which format this is |
+//! | `vb:changes` | channel | commits call out the number of their shard |
 //!
 //! A version is drawn at random by the committer and never comes back: a number that counts would be given twice when a
 //! failover forgets the last commits.

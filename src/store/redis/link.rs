@@ -73,20 +73,42 @@ pub(super) struct Link {
     ended: CancellationToken,
 }
 
-/// What a link needs to know.
-pub(super) struct Terms {
+/// What all that belongs to a store knows of each other.
+pub(super) struct Shared {
     pub(super) settings: RedisSettings,
     pub(super) layout: Layout,
-    /// Why a server was refused.
-    pub(super) refused: watch::Sender<Option<String>>,
+    /// Whether the store can be used yet.
+    pub(super) readiness: watch::Sender<Readiness>,
     /// Who was heard calling.
     pub(super) calls: Calls,
     /// A server turned out not to be a primary, or to be away.
     pub(super) look_again: Arc<Notify>,
 }
 
+/// Whether a store can be used yet; said once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Connecting,
+    Ready,
+    /// Why a server is refused.
+    Refused(String),
+}
+
+impl Shared {
+    /// Says how it ended, if nobody has.
+    pub(super) fn leave_connecting(&self, now: Readiness) {
+        self.readiness.send_if_modified(|known| {
+            let first = *known == Readiness::Connecting;
+            if first {
+                *known = now;
+            }
+            first
+        });
+    }
+}
+
 impl Link {
-    pub(super) fn start(address: Address, shard: Shard, terms: Arc<Terms>) -> Arc<Self> {
+    pub(super) fn start(address: Address, shard: Shard, shared: Arc<Shared>) -> Arc<Self> {
         let ended = CancellationToken::new();
         let (writer, jobs) = mpsc::unbounded_channel();
         let link = Arc::new(Self {
@@ -98,17 +120,17 @@ impl Link {
             writer,
             ended: ended.clone(),
         });
-        tokio::spawn(ended.clone().run_until_cancelled_owned(writer::run(Arc::downgrade(&link), Arc::clone(&terms), jobs)));
-        tokio::spawn(ended.run_until_cancelled_owned(Arc::clone(&link).keep(terms)));
+        tokio::spawn(ended.clone().run_until_cancelled_owned(writer::run(Arc::downgrade(&link), Arc::clone(&shared), jobs)));
+        tokio::spawn(ended.run_until_cancelled_owned(Arc::clone(&link).keep(shared)));
         link
     }
 
     /// Makes connections, and makes them again when they are withdrawn.
-    async fn keep(self: Arc<Self>, terms: Arc<Terms>) {
+    async fn keep(self: Arc<Self>, shared: Arc<Shared>) {
         let (mut failures, mut pause) = (0, PAUSE);
         loop {
             let began = Instant::now();
-            match timeout(CONNECT_WITHIN, self.connect(&terms)).await.unwrap_or_else(|_| Err(Verdict::away("no answer"))) {
+            match timeout(CONNECT_WITHIN, self.connect(&shared)).await.unwrap_or_else(|_| Err(Verdict::away("no answer"))) {
                 Ok(lanes) => {
                     (failures, pause) = (0, PAUSE);
                     counter!("vestibule_store_connects_total").increment(1);
@@ -116,22 +138,22 @@ impl Link {
                     self.state.send_replace(State::Up(Arc::new(lanes)));
                     tokio::select! {
                         () = self.withdrawn.notified() => {}
-                        () = listen(&self.address, &terms) => {}
+                        () = listen(&self.address, &shared) => {}
                     }
                     counter!("vestibule_store_withdrawals_total").increment(1);
-                    terms.look_again.notify_one();
+                    shared.look_again.notify_one();
                 }
                 Err(verdict) => {
                     tracing::warn!(address = %self.address, reason = %verdict, "Redis cannot be used");
                     if let Verdict::Refused(reason) = &verdict {
-                        terms.refused.send_replace(Some(format!("{}: {reason}", self.address)));
+                        shared.leave_connecting(Readiness::Refused(format!("{}: {reason}", self.address)));
                     }
                     failures += 1;
                     // One that breaks as it is made may be bad luck, and nobody has waited long.
                     if failures > 1 || began.elapsed() > PATIENCE {
                         self.state.send_replace(State::Down(verdict.to_string().into()));
                     }
-                    terms.look_again.notify_one();
+                    shared.look_again.notify_one();
                     // Nodes that lost a server together do not come back together.
                     tokio::time::sleep(pause.mul_f64(rand_between(0.5, 1.0))).await;
                     pause = (pause * 2).min(PAUSE_MAX);
@@ -140,30 +162,30 @@ impl Link {
         }
     }
 
-    async fn connect(&self, terms: &Terms) -> Result<Lanes, Verdict> {
-        let client = terms.settings.client(&self.address).map_err(|error| Verdict::of(&error))?;
-        let lane = |lane| connect(&client, lane, terms);
+    async fn connect(&self, shared: &Shared) -> Result<Lanes, Verdict> {
+        let client = shared.settings.client(&self.address).map_err(|error| Verdict::of(&error))?;
+        let lane = |lane| connect(&client, lane, shared);
         let mut reads = lane(Lane::Reads).await?;
-        checks::verify(&mut reads, terms).await?;
+        checks::verify(&mut reads, shared).await?;
         for script in SCRIPTS {
             let load = redis::cmd("SCRIPT").arg("LOAD").arg(script.text()).query_async::<Value>(&mut reads).await;
             load.map_err(|error| Verdict::of(&error))?;
         }
         let mut feed = lane(Lane::Feed).await?;
-        self.beat(&mut feed, terms).await?;
+        self.beat(&mut feed, shared).await?;
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Lanes { reads, writes: lane(Lane::Writes).await?, feed, generation })
     }
 
     /// Shows that it is still the primary that replicas follow: writes, and counts who has it. Without this a primary that
     /// was cut off would go on answering reads as if nothing had happened since.
-    async fn beat(&self, connection: &mut MultiplexedConnection, terms: &Terms) -> Result<(), Verdict> {
-        let wanted = terms.settings.acknowledgements;
+    async fn beat(&self, connection: &mut MultiplexedConnection, shared: &Shared) -> Result<(), Verdict> {
+        let wanted = shared.settings.acknowledgements;
         if wanted == 0 {
             return Ok(());
         }
         let mut pipeline = redis::pipe();
-        let key = terms.layout.beat(Shard(self.shard.load(Ordering::Relaxed)));
+        let key = shared.layout.beat(Shard(self.shard.load(Ordering::Relaxed)));
         pipeline.cmd("SET").arg(key).arg("1").arg("EX").arg(3600).ignore();
         pipeline.add_command(wait(wanted));
         let (have,): (i64,) = pipeline.query_async(connection).await.map_err(|error| Verdict::of(&error))?;
@@ -171,8 +193,8 @@ impl Link {
     }
 
     /// The same for a link that is up; withdraws it when it falls short.
-    pub(super) async fn still_leads(&self, lanes: &Lanes, terms: &Terms) -> bool {
-        let beat = self.beat(&mut lanes.feed.clone(), terms).await;
+    pub(super) async fn still_leads(&self, lanes: &Lanes, shared: &Shared) -> bool {
+        let beat = self.beat(&mut lanes.feed.clone(), shared).await;
         if let Err(verdict) = &beat {
             tracing::warn!(address = %self.address, reason = %verdict, "Redis cannot be relied on");
             self.withdraw(lanes);
@@ -267,10 +289,10 @@ impl Link {
 }
 
 /// Hears who calls, for ever.
-async fn listen(address: &Address, terms: &Terms) {
+async fn listen(address: &Address, shared: &Shared) {
     loop {
-        if let Ok(client) = terms.settings.client(address) {
-            feed::listen(&client, terms).await;
+        if let Ok(client) = shared.settings.client(address) {
+            feed::listen(&client, shared).await;
         }
         tokio::time::sleep(DEADLINE).await;
     }
@@ -300,12 +322,12 @@ pub(super) enum Lane {
     Feed,
 }
 
-async fn connect(client: &Client, lane: Lane, terms: &Terms) -> Result<MultiplexedConnection, Verdict> {
+async fn connect(client: &Client, lane: Lane, shared: &Shared) -> Result<MultiplexedConnection, Verdict> {
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE));
     let connecting = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         // For who looks at `CLIENT LIST`.
-        let name = format!("vestibule:{}:{lane:?}", terms.settings.namespace).to_ascii_lowercase();
+        let name = format!("vestibule:{}:{lane:?}", shared.settings.namespace).to_ascii_lowercase();
         redis::cmd("CLIENT").arg("SETNAME").arg(name).exec_async(&mut connection).await?;
         Ok(connection)
     };

@@ -38,15 +38,15 @@ use bytes::Bytes;
 use metrics::counter;
 use redis::Value;
 use tokio::{
-    sync::{Notify, broadcast, watch as state},
-    time::Instant,
+    sync::{broadcast, watch as state},
+    time::{Instant, timeout_at},
 };
 
 pub use self::settings::{RedisSettings, Risk};
 use self::{
     feed::{Calls, Follower},
     layout::{Layout, Shard},
-    link::{DEADLINE, Lane, Terms},
+    link::{DEADLINE, Lane, Readiness, Shared},
     routes::Routes,
     trouble::Trouble,
     writer::Job,
@@ -59,14 +59,24 @@ const BUDGET: Duration = Duration::from_millis(2_500);
 /// How long a commit that was given up is kept from happening, in seconds. No connection delivers so late.
 const VOID: u32 = 600;
 
+/// Tells the metrics recorder what the figures are.
+pub fn describe() {
+    use metrics::{Unit, describe_counter};
+    describe_counter!("vestibule_store_retries_total", Unit::Count, "Attempts of store operations after the first.");
+    describe_counter!("vestibule_store_connects_total", Unit::Count, "Times that a Redis was connected to.");
+    describe_counter!(
+        "vestibule_store_withdrawals_total",
+        Unit::Count,
+        "Times that connections to a Redis were given up as broken."
+    );
+}
+
 /// A store in Redis. Connects by itself, and again whenever it has to.
 pub struct RedisStore {
-    terms: Arc<Terms>,
+    shared: Arc<Shared>,
     routes: Arc<Routes>,
     clock: Arc<dyn Clock>,
     changes: broadcast::Sender<Change>,
-    refused: state::Receiver<Option<String>>,
-    begun: Arc<Notify>,
 }
 
 impl RedisStore {
@@ -76,26 +86,24 @@ impl RedisStore {
     /// Outside a runtime of tokio.
     #[must_use]
     pub fn start(settings: RedisSettings, clock: Arc<dyn Clock>) -> Self {
-        let (refused_sender, refused) = state::channel(None);
-        let terms = Arc::new(Terms {
+        let shared = Arc::new(Shared {
             layout: Layout::new(&settings.namespace),
             settings,
-            refused: refused_sender,
+            readiness: state::Sender::new(Readiness::Connecting),
             calls: Calls::default(),
             look_again: Arc::default(),
         });
-        let routes = Routes::start(Arc::clone(&terms));
-        let (changes, begun) = (broadcast::Sender::new(FEED_CAPACITY), Arc::new(Notify::new()));
+        let routes = Routes::start(Arc::clone(&shared));
+        let changes = broadcast::Sender::new(FEED_CAPACITY);
         let follower = Follower {
-            terms: Arc::clone(&terms),
+            shared: Arc::clone(&shared),
             routes: Arc::downgrade(&routes),
             clock: Arc::clone(&clock),
             changes: changes.clone(),
-            begun: Arc::clone(&begun),
         };
         tokio::spawn(follower.run());
-        tokio::spawn(sweep::run(Arc::clone(&terms), Arc::downgrade(&routes), Arc::clone(&clock)));
-        Self { terms, routes, clock, changes, refused, begun }
+        tokio::spawn(sweep::run(Arc::clone(&shared), Arc::downgrade(&routes), Arc::clone(&clock)));
+        Self { shared, routes, clock, changes }
     }
 
     /// Resolves when servers were found that can be used and the feed has begun.
@@ -103,16 +111,12 @@ impl RedisStore {
     /// # Errors
     /// Why one of them is refused, with the setting to change.
     pub fn ready(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
-        let (mut refused, begun) = (self.refused.clone(), Arc::clone(&self.begun));
+        let mut readiness = self.shared.readiness.subscribe();
         async move {
-            tokio::select! {
-                () = begun.notified() => {
-                    // For whoever else asks.
-                    begun.notify_one();
-                    Ok(())
-                }
-                Ok(reason) = refused.wait_for(Option::is_some) => Err(reason.clone().unwrap_or_default()),
-                else => Err("the store was closed".into()),
+            match readiness.wait_for(|readiness| *readiness != Readiness::Connecting).await.as_deref() {
+                Ok(Readiness::Refused(reason)) => Err(reason.clone()),
+                Ok(_) => Ok(()),
+                Err(_) => Err("the store was closed".into()),
             }
         }
     }
@@ -121,14 +125,16 @@ impl RedisStore {
     async fn attempt(&self, batch: &Arc<Batch>, version: Version, deadline: Instant) -> Result<bool, Trouble> {
         let link = self.routes.to(Shard::of(batch.partition()), deadline).await?;
         let now = self.clock.now();
-        link.commit(|answer| Job { batch: Arc::clone(batch), version, now, answer }).await
+        let commit = link.commit(|answer| Job { batch: Arc::clone(batch), version, now, answer });
+        // One that still waits to be sent then does not happen after it was settled.
+        timeout_at(deadline, commit).await.unwrap_or_else(|_| Err(Trouble::Unknown("Redis did not answer in time".into())))
     }
 
     /// Whether a commit that was sent at `began` has happened. It does not happen any more.
     async fn settle(&self, shard: Shard, version: Version, began: Instant, deadline: Instant) -> Result<bool, Trouble> {
         let mut last = Trouble::Unknown("Redis is away".into());
-        let layout = &self.terms.layout;
-        let wanted = self.terms.settings.acknowledgements;
+        let layout = &self.shared.layout;
+        let wanted = self.shared.settings.acknowledgements;
         while Instant::now() < deadline {
             let mut pipeline = redis::pipe();
             let mut ask = script::SETTLE.call();
@@ -171,8 +177,7 @@ impl RedisStore {
     }
 
     /// Does what does no harm when it is done twice, until it succeeds, is refused, or time is up.
-    async fn read(&self, shard: Shard, mut pipeline: redis::Pipeline) -> Result<Vec<Value>, StoreError> {
-        let deadline = Instant::now() + BUDGET;
+    async fn read(&self, shard: Shard, mut pipeline: redis::Pipeline, deadline: Instant) -> Result<Vec<Value>, StoreError> {
         loop {
             match self.send(shard, Lane::Reads, &mut pipeline, deadline).await {
                 Ok(answers) => return Ok(answers),
@@ -189,7 +194,7 @@ impl RedisStore {
 #[async_trait]
 impl Backend for RedisStore {
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
-        let mut found = vec![None; keys.len()];
+        let (mut found, deadline) = (vec![None; keys.len()], Instant::now() + BUDGET);
         // Callers ask for what is together; a Cluster answers for one slot at a time.
         for shard in Shard::all() {
             let asked: Vec<_> = (0..keys.len()).filter(|at| Shard::of(keys[*at].partition()) == shard).collect();
@@ -199,9 +204,9 @@ impl Backend for RedisStore {
             let mut pipeline = redis::pipe();
             let command = pipeline.cmd("MGET");
             for at in &asked {
-                command.arg(self.terms.layout.record(&keys[*at]));
+                command.arg(self.shared.layout.record(&keys[*at]));
             }
-            let answers = self.read(shard, pipeline).await?;
+            let answers = self.read(shard, pipeline, deadline).await?;
             let values: Vec<Option<Vec<u8>>> = from_value(answers.into_iter().next())?;
             let now = self.clock.now();
             for (at, value) in asked.into_iter().zip(values) {
@@ -220,11 +225,11 @@ impl Backend for RedisStore {
         let now = self.clock.now();
         let (seconds, nanos) = layout::instant(now);
         let mut command = script::SCAN.call();
-        command.arg(1).arg(self.terms.layout.index(partition)).arg(from).arg(to);
-        command.arg(page.limit).arg(seconds).arg(nanos).arg(self.terms.layout.records(partition));
+        command.arg(1).arg(self.shared.layout.index(partition)).arg(from).arg(to);
+        command.arg(page.limit).arg(seconds).arg(nanos).arg(self.shared.layout.records(partition));
         let mut pipeline = redis::pipe();
         pipeline.add_command(command);
-        let answers = self.read(Shard::of(partition), pipeline).await?;
+        let answers = self.read(Shard::of(partition), pipeline, Instant::now() + BUDGET).await?;
         let rows: Vec<(Vec<u8>, Vec<u8>)> = from_value(answers.into_iter().next())?;
         let entry = |(key, value): (Vec<u8>, Vec<u8>)| {
             layout::entry(&Key::from_parts(partition, Bytes::from(key)), &value, now).transpose()
@@ -242,7 +247,7 @@ impl Backend for RedisStore {
             let (version, began) = (random_version(), Instant::now());
             let trouble = match self.attempt(&batch, version, deadline).await {
                 Ok(true) => {
-                    self.terms.calls.call(shard);
+                    self.shared.calls.call(shard);
                     return Ok(());
                 }
                 Ok(false) => return Err(StoreError::Conflict),
@@ -252,7 +257,7 @@ impl Backend for RedisStore {
                 Trouble::Refused(_) => return Err(trouble.into()),
                 Trouble::Unknown(_) if !batch.writes().is_empty() => {
                     if self.settle(shard, version, began, deadline).await? {
-                        self.terms.calls.call(shard);
+                        self.shared.calls.call(shard);
                         return Ok(());
                     }
                 }
@@ -260,6 +265,7 @@ impl Backend for RedisStore {
                 Trouble::Elsewhere(_) => self.routes.refresh(deadline).await,
             }
             if Instant::now() >= deadline {
+                // Whatever it was, it is known by now that nothing was written.
                 return Err(StoreError::Unavailable(match trouble {
                     Trouble::Unknown(reason) | Trouble::Elsewhere(reason) => reason,
                     other => other.reason(),

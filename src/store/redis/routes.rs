@@ -1,7 +1,7 @@
 //! Which server holds which shard, now.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -10,13 +10,13 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use redis::{AsyncConnectionConfig, Value, aio::MultiplexedConnection};
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{Mutex, OnceCell, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
     layout::Shard,
-    link::{Link, Terms},
+    link::{Link, Shared},
     settings::{Address, Shape},
     trouble::Trouble,
 };
@@ -35,11 +35,12 @@ type Links = Vec<Arc<Link>>;
 
 /// The way to each shard.
 pub(super) struct Routes {
-    terms: Arc<Terms>,
+    shared: Arc<Shared>,
     links: ArcSwap<Links>,
     /// Counts the looks that were taken.
     looked: watch::Sender<u64>,
     informants: Mutex<BTreeMap<Address, MultiplexedConnection>>,
+    slots: OnceCell<Vec<u16>>,
 }
 
 impl Drop for Routes {
@@ -49,33 +50,33 @@ impl Drop for Routes {
 }
 
 impl Routes {
-    pub(super) fn start(terms: Arc<Terms>) -> Arc<Self> {
-        let links = match &terms.settings.shape {
+    pub(super) fn start(shared: Arc<Shared>) -> Arc<Self> {
+        let links = match &shared.settings.shape {
             Shape::Single(address) => {
-                let link = Link::start(address.clone(), Shard(0), Arc::clone(&terms));
+                let link = Link::start(address.clone(), Shard(0), Arc::clone(&shared));
                 Shard::all().map(|_| Arc::clone(&link)).collect()
             }
             Shape::Sentinel { .. } | Shape::Cluster(_) => Vec::new(),
         };
         let alone = !links.is_empty();
-        let informants = Mutex::default();
-        let routes = Arc::new(Self { terms, links: ArcSwap::from_pointee(links), looked: watch::Sender::new(0), informants });
+        let (links, looked) = (ArcSwap::from_pointee(links), watch::Sender::new(0));
+        let routes = Arc::new(Self { shared, links, looked, informants: Mutex::default(), slots: OnceCell::new() });
         if !alone {
-            tokio::spawn(Self::keep_looking(Arc::downgrade(&routes), Arc::clone(&routes.terms)));
+            tokio::spawn(Self::keep_looking(Arc::downgrade(&routes), Arc::clone(&routes.shared)));
         }
         routes
     }
 
-    async fn keep_looking(routes: Weak<Self>, terms: Arc<Terms>) {
+    async fn keep_looking(routes: Weak<Self>, shared: Arc<Shared>) {
         loop {
             let Some(this) = routes.upgrade() else { return };
             let links = this.look().await;
             this.looked.send_modify(|looks| *looks += 1);
             let quiet =
-                matches!(terms.settings.shape, Shape::Cluster(_)) && !links.is_empty() && links.iter().all(|link| link.is_up());
+                matches!(shared.settings.shape, Shape::Cluster(_)) && !links.is_empty() && links.iter().all(|link| link.is_up());
             drop((this, links));
             sleep(LOOK_MIN).await;
-            let _ = timeout(if quiet { LOOK_IDLE } else { LOOK }, terms.look_again.notified()).await;
+            let _ = timeout(if quiet { LOOK_IDLE } else { LOOK }, shared.look_again.notified()).await;
         }
     }
 
@@ -83,7 +84,7 @@ impl Routes {
     /// that is none any more does not get a write acknowledged.
     async fn look(&self) -> Arc<Links> {
         let before = self.links.load_full();
-        let found = match &self.terms.settings.shape {
+        let found = match &self.shared.settings.shape {
             Shape::Single(_) => None,
             Shape::Sentinel { sentinels, name } => self.ask_sentinels(sentinels, name).await,
             Shape::Cluster(seeds) => self.ask_cluster(seeds, &before).await,
@@ -93,7 +94,7 @@ impl Routes {
             before.iter().map(|link| (link.address.clone(), Arc::clone(link))).collect();
         let mut after = Vec::with_capacity(found.len());
         for (shard, address) in Shard::all().zip(&found) {
-            let start = || Link::start(address.clone(), shard, Arc::clone(&self.terms));
+            let start = || Link::start(address.clone(), shard, Arc::clone(&self.shared));
             let link = links.entry(address.clone()).or_insert_with(start);
             link.holds(shard);
             after.push(Arc::clone(link));
@@ -123,13 +124,13 @@ impl Routes {
 
     /// Looks again, and returns when that is done, at the latest at `deadline`.
     pub(super) async fn refresh(&self, deadline: Instant) {
-        if matches!(self.terms.settings.shape, Shape::Single(_)) {
+        if matches!(self.shared.settings.shape, Shape::Single(_)) {
             sleep(LOOK_MIN).await;
             return;
         }
         let mut looked = self.looked.subscribe();
         looked.mark_unchanged();
-        self.terms.look_again.notify_one();
+        self.shared.look_again.notify_one();
         let _ = timeout_at(deadline, looked.changed()).await;
     }
 
@@ -164,10 +165,10 @@ impl Routes {
 
     /// What the first node that answers says of every shard.
     async fn ask_cluster(&self, seeds: &[Address], known: &Links) -> Option<Vec<Address>> {
-        let mut nodes: Vec<&Address> = known.iter().filter(|link| link.is_up()).map(|link| &link.address).collect();
-        nodes.extend(seeds);
-        nodes.dedup();
-        for node in nodes {
+        // Those that answer first.
+        let up = known.iter().filter(|link| link.is_up()).map(|link| &link.address);
+        let mut asked = BTreeSet::new();
+        for node in up.chain(seeds).filter(|node| asked.insert(*node)) {
             if let Some(found) = self.ask_node(node).await {
                 return Some(found);
             }
@@ -191,17 +192,25 @@ impl Routes {
             })
             .collect::<Option<_>>()?;
         let mut found = Vec::new();
-        for shard in Shard::all() {
-            let mut slot = redis::cmd("CLUSTER");
-            slot.arg("KEYSLOT").arg(self.terms.layout.tag(shard));
-            let slot: u16 = redis::from_redis_value(self.ask(node, false, &slot).await?).ok()?;
-            let (.., primary) = ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot))?;
+        for slot in self.slots.get_or_try_init(|| self.ask_slots(node)).await.ok()? {
+            let (.., primary) = ranges.iter().find(|(first, last, _)| (*first..=*last).contains(slot))?;
             let host: Option<String> = redis::from_redis_value(primary.first()?.clone()).ok();
             // A node that does not know its own name leaves it out.
             let host = host.filter(|host| !host.is_empty()).unwrap_or_else(|| node.host.clone());
             found.push(Address { host, port: redis::from_redis_value(primary.get(1)?.clone()).ok()? });
         }
         Some(found)
+    }
+
+    /// The slot of each shard, which is always the same.
+    async fn ask_slots(&self, node: &Address) -> Result<Vec<u16>, ()> {
+        let mut slots = Vec::new();
+        for shard in Shard::all() {
+            let mut slot = redis::cmd("CLUSTER");
+            slot.arg("KEYSLOT").arg(self.shared.layout.tag(shard));
+            slots.push(redis::from_redis_value(self.ask(node, false, &slot).await.ok_or(())?).map_err(|_| ())?);
+        }
+        Ok(slots)
     }
 
     /// Asks somebody who knows; connections are kept.
@@ -211,7 +220,7 @@ impl Routes {
             let mut connection = match known {
                 Some(connection) => connection,
                 None => {
-                    let settings = &self.terms.settings;
+                    let settings = &self.shared.settings;
                     let client = if sentinel { settings.sentinel(informant) } else { settings.client(informant) }.ok()?;
                     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(TELL)).set_response_timeout(Some(TELL));
                     let connection = client.get_multiplexed_async_connection_with_config(&config).await.ok()?;

@@ -126,7 +126,7 @@ impl RedisSettings {
 
     /// A client for a Sentinel.
     pub(super) fn sentinel(&self, address: &Address) -> RedisResult<Client> {
-        let login = if self.sentinel_login.password.is_some() { &self.sentinel_login } else { &self.login };
+        let login = if self.sentinel_login.is_said() { &self.sentinel_login } else { &self.login };
         self.build(address, login.apply(RedisConnectionInfo::default()))
     }
 
@@ -150,6 +150,10 @@ impl RedisSettings {
 }
 
 impl Login {
+    fn is_said(&self) -> bool {
+        self.user.is_some() || self.password.is_some()
+    }
+
     fn apply(&self, mut info: RedisConnectionInfo) -> RedisConnectionInfo {
         if let Some(user) = &self.user {
             info = info.set_username(user);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     layout::{Shard, instant, scoped},
-    link::{DEADLINE, Lane, Terms},
+    link::{DEADLINE, Lane, Shared},
     routes::Routes,
     script::SWEEP,
 };
@@ -25,12 +25,12 @@ const GRACE: i64 = 300;
 /// How many records of a shard are removed at once.
 const STEP: usize = 200;
 
-pub(super) async fn run(terms: Arc<Terms>, routes: Weak<Routes>, clock: Arc<dyn Clock>) {
+pub(super) async fn run(shared: Arc<Shared>, routes: Weak<Routes>, clock: Arc<dyn Clock>) {
     loop {
         let mut busy = false;
         for shard in Shard::all() {
             let Some(routes) = routes.upgrade() else { return };
-            busy |= sweep(&terms, &routes, shard, instant(clock.now()).0 - GRACE).await == Some(STEP);
+            busy |= sweep(&shared, &routes, shard, instant(clock.now()).0 - GRACE).await == Some(STEP);
         }
         sleep(if busy { PAUSE_BUSY } else { PAUSE }).await;
         if routes.strong_count() == 0 {
@@ -40,8 +40,8 @@ pub(super) async fn run(terms: Arc<Terms>, routes: Weak<Routes>, clock: Arc<dyn 
 }
 
 /// One step in one shard: how many records were looked at, if the server was there.
-async fn sweep(terms: &Terms, routes: &Routes, shard: Shard, past: i64) -> Option<usize> {
-    let layout = &terms.layout;
+async fn sweep(shared: &Shared, routes: &Routes, shard: Shard, past: i64) -> Option<usize> {
+    let layout = &shared.layout;
     let deadline = Instant::now() + DEADLINE;
     let link = routes.to(shard, deadline).await.ok()?;
     let lanes = link.up(deadline).await.ok()?;

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     layout::Layout,
-    link::{DEADLINE, Lane, Link, Terms, enough, wait},
+    link::{DEADLINE, Lane, Link, Shared, enough, wait},
     script::COMMIT,
     trouble::Trouble,
 };
@@ -31,7 +31,7 @@ pub(super) struct Job {
 }
 
 /// Works until the link is gone. A job that is dropped without an answer may have been applied.
-pub(super) async fn run(link: Weak<Link>, terms: Arc<Terms>, mut jobs: mpsc::UnboundedReceiver<Job>) {
+pub(super) async fn run(link: Weak<Link>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     while let Some(first) = jobs.recv().await {
         let mut bytes = first.size();
         let mut group = vec![first];
@@ -43,7 +43,7 @@ pub(super) async fn run(link: Weak<Link>, terms: Arc<Terms>, mut jobs: mpsc::Unb
             group.push(job);
         }
         let Some(link) = link.upgrade() else { return };
-        let answers = send(&link, &terms, &group).await;
+        let answers = send(&link, &shared, &group).await;
         for (job, answer) in group.into_iter().zip(answers) {
             // The caller may have given up.
             let _ = job.answer.send(answer);
@@ -52,7 +52,7 @@ pub(super) async fn run(link: Weak<Link>, terms: Arc<Terms>, mut jobs: mpsc::Unb
 }
 
 /// For each commit whether it was applied, or its checks did not hold.
-async fn send(link: &Link, terms: &Terms, group: &[Job]) -> Vec<Result<bool, Trouble>> {
+async fn send(link: &Link, shared: &Shared, group: &[Job]) -> Vec<Result<bool, Trouble>> {
     let all = |trouble: Trouble| group.iter().map(|_| Err(trouble.clone())).collect();
     let lanes = match link.up(Instant::now() + DEADLINE).await {
         Ok(lanes) => lanes,
@@ -61,9 +61,9 @@ async fn send(link: &Link, terms: &Terms, group: &[Job]) -> Vec<Result<bool, Tro
     let mut pipeline = redis::pipe();
     pipeline.ignore_errors();
     for job in group {
-        pipeline.add_command(job.command(&terms.layout));
+        pipeline.add_command(job.command(&shared.layout));
     }
-    let wanted = terms.settings.acknowledgements;
+    let wanted = shared.settings.acknowledgements;
     if wanted > 0 {
         pipeline.add_command(wait(wanted));
     }

@@ -245,8 +245,8 @@ impl Sentinels {
     /// counts a replica that has not even begun to listen (up to a second after a full copy).
     pub(crate) fn until_followed(&self) {
         let stamp = super::random();
-        let primary = self.primary();
-        self.until("writable", || primary.cli(&["set", "stamp", &stamp]) == "OK");
+        // Asked anew each time: on a busy machine Sentinels may change their mind once more.
+        self.until("writable", || self.primary().cli(&["set", "stamp", &stamp]) == "OK");
         self.until("followed", || self.servers.iter().all(|server| server.try_cli(&["get", "stamp"]).as_ref() == Some(&stamp)));
     }
 
