@@ -1,7 +1,7 @@
 //! What is looked at before a server is trusted with records: whether it is a primary, and whether it keeps what it
 //! acknowledges. Looked at again with every connection, so that one that takes over is held to the same.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use redis::{ErrorKind, RedisError, Value, aio::MultiplexedConnection};
 
@@ -13,6 +13,9 @@ use super::{
 
 /// The oldest version that has what the scripts use.
 const OLDEST: (u32, u32) = (7, 0);
+
+/// How often a server in use is looked at again.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Why a server cannot be used.
 #[derive(Clone, Debug)]
@@ -54,8 +57,14 @@ pub(super) async fn verify(connection: &mut MultiplexedConnection, shared: &Shar
     let info: String = redis::cmd("INFO").query_async(connection).await?;
     let info = Info::read(&info);
     info.usable()?;
-    let asked = redis::cmd("CONFIG").arg("GET").arg("appendfsync").arg("min-replicas-to-write").query_async(connection).await;
-    let config: Option<BTreeMap<String, String>> = asked.ok();
+    let mut ask = redis::cmd("CONFIG");
+    ask.arg("GET").arg(["appendfsync", "no-appendfsync-on-rewrite", "min-replicas-to-write", "min-replicas-max-lag"].as_slice());
+    let config: Option<BTreeMap<String, String>> = match ask.query_async(connection).await {
+        Ok(config) => Some(config),
+        // It may not be asked. Anything else says nothing about it.
+        Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => None,
+        Err(error) => return Err(error.into()),
+    };
     let risks = risks(&info, config.as_ref(), &shared.settings);
     let problems: Vec<_> = risks.into_iter().filter(|(risk, _)| !shared.settings.accept.contains(risk)).collect();
     if !problems.is_empty() {
@@ -72,11 +81,29 @@ pub(super) async fn verify(connection: &mut MultiplexedConnection, shared: &Shar
     Ok(())
 }
 
+/// Looks at a server again now and then; why it is not to be used any more.
+pub(super) async fn watch(connection: &mut MultiplexedConnection, shared: &Shared) -> Verdict {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        if let Err(verdict) = verify(connection, shared).await {
+            return verdict;
+        }
+    }
+}
+
 /// Refuses a store that lies differently, and says how this one does where there is none.
 async fn same_format(connection: &mut MultiplexedConnection, shared: &Shared) -> Result<(), Verdict> {
     let name = shared.layout.format();
-    redis::cmd("SET").arg(&name).arg(FORMAT).arg("NX").query_async::<Value>(connection).await?;
-    let found: String = redis::cmd("GET").arg(&name).query_async(connection).await?;
+    let get = async |connection: &mut MultiplexedConnection| {
+        redis::cmd("GET").arg(&name).query_async::<Option<String>>(connection).await
+    };
+    let mut found = get(connection).await?;
+    if found.is_none() {
+        // Only where there is none: a server whose memory is full can still be read.
+        redis::cmd("SET").arg(&name).arg(FORMAT).arg("NX").query_async::<Value>(connection).await?;
+        found = get(connection).await?;
+    }
+    let found = found.unwrap_or_default();
     if found != FORMAT {
         let tag = shared.layout.tag(GLOBAL);
         return Err(Verdict::Refused(format!(
@@ -138,6 +165,10 @@ fn risks(info: &Info, config: Option<&BTreeMap<String, String>>, settings: &Redi
     }
     let setting = |name: &str| config.and_then(|config| config.get(name)).map(String::as_str);
     match setting("appendfsync") {
+        Some("always") if setting("no-appendfsync-on-rewrite") == Some("yes") => {
+            let what = "no-appendfsync-on-rewrite is yes, so that nothing is synced while the file is rewritten: set it to no";
+            risk(Risk::PowerCut, what.into());
+        }
         Some("always") => {}
         Some(when) if on_disk => {
             risk(
@@ -150,12 +181,14 @@ fn risks(info: &Info, config: Option<&BTreeMap<String, String>>, settings: &Redi
     }
     let wanted = settings.acknowledgements;
     let followed = !matches!(settings.shape, Shape::Single(_)) || info.get("connected_slaves") != "0";
-    let required = setting("min-replicas-to-write").map(|count| count.parse().unwrap_or(0u32));
+    // A lag of 0 switches both off.
+    let guarded = setting("min-replicas-max-lag") != Some("0");
+    let required = setting("min-replicas-to-write").map(|count| if guarded { count.parse().unwrap_or(0u32) } else { 0 });
     if wanted == 0 && followed {
         risk(Risk::Failover, "a replica may take over without what was acknowledged: ask for acknowledgements=1 or more".into());
     } else if let Some(required) = required.filter(|required| *required < wanted) {
-        let what = format!("min-replicas-to-write is {required}, so that a primary that was cut off goes on writing");
-        risk(Risk::Failover, format!("{what}: set it to {wanted}"));
+        let what = "min-replicas-to-write and min-replicas-max-lag let a primary that was cut off go on writing";
+        risk(Risk::Failover, format!("{what} (it asks for {required} replicas): set them to {wanted} and 2"));
     }
     risks
 }
@@ -181,12 +214,15 @@ mod tests {
         assert_eq!(found(single, &GOOD.replace("noeviction", "allkeys-lru"), kept), [Risk::Eviction]);
         assert_eq!(found(single, &GOOD.replace("aof_enabled:1", "aof_enabled:0"), kept), [Risk::Restart]);
         assert_eq!(found(single, GOOD, Some(&[("appendfsync", "everysec")])), [Risk::PowerCut]);
+        assert_eq!(found(single, GOOD, Some(&[ALWAYS, ("no-appendfsync-on-rewrite", "yes")])), [Risk::PowerCut]);
         assert_eq!(found(single, GOOD, None), [Risk::Unknown]);
         assert_eq!(found(single, &GOOD.replace("slaves:0", "slaves:1"), kept), [Risk::Failover]);
         assert_eq!(found("redis://h?acknowledgements=1", GOOD, kept), [Risk::Failover]);
         let guarded = Some(&[ALWAYS, ("min-replicas-to-write", "1")][..]);
         assert_eq!(found("redis+sentinel://h/main", GOOD, guarded), []);
         assert_eq!(found("redis+sentinel://h/main", GOOD, kept), [Risk::Failover]);
+        let off = Some(&[ALWAYS, ("min-replicas-to-write", "1"), ("min-replicas-max-lag", "0")][..]);
+        assert_eq!(found("redis+sentinel://h/main", GOOD, off), [Risk::Failover]);
         assert_eq!(found("redis+cluster://h?acknowledgements=0", GOOD, guarded), [Risk::Failover]);
     }
 

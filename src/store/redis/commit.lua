@@ -51,6 +51,7 @@ for write = 1, writes do
 end
 if writes > 0 then
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', '4096', '*', 'v', id, 'k', ARGV[4])
-  redis.call('PUBLISH', ARGV[5], ARGV[6])
+  -- Who may not call out has committed all the same.
+  redis.pcall('PUBLISH', ARGV[5], ARGV[6])
 end
 return 1

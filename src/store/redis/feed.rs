@@ -25,6 +25,7 @@ use super::{
     link::{DEADLINE, Lane, Link, Readiness, Shared},
     routes::Routes,
     script::TAIL,
+    trouble::Trouble,
 };
 use crate::{
     clock::{Clock, Entropy, SystemEntropy},
@@ -143,6 +144,9 @@ impl Follower {
         }
         match link.send(&lanes, Lane::Feed, &pipeline).await {
             Ok(answers) => {
+                if answers.iter().any(|answer| matches!(answer, Err(Trouble::Elsewhere(_)))) {
+                    self.shared.look_again.notify_one();
+                }
                 let read = |answer: Result<Value, _>| answer.ok().and_then(entries).ok_or(());
                 (true, shards.iter().copied().zip(answers.into_iter().map(read)).collect())
             }
@@ -204,7 +208,14 @@ pub(super) async fn listen(client: &redis::Client, shared: &Shared) {
         subscription.subscribe(shared.layout.channel()).await?;
         redis::RedisResult::Ok(subscription)
     };
-    let Ok(Ok(subscription)) = timeout(DEADLINE, subscribing).await else { return };
+    let subscription = match timeout(DEADLINE, subscribing).await {
+        Ok(Ok(subscription)) => subscription,
+        Ok(Err(error)) => {
+            tracing::warn!(code = error.code(), "the channel of changes cannot be heard; changes come a little later");
+            return;
+        }
+        Err(_) => return,
+    };
     let mut messages = subscription.into_on_message();
     while let Some(message) = messages.next().await {
         let shard = std::str::from_utf8(message.get_payload_bytes()).ok().and_then(|number| number.parse().ok());

@@ -135,10 +135,16 @@ impl Link {
                     (failures, pause) = (0, PAUSE);
                     counter!("vestibule_store_connects_total").increment(1);
                     tracing::info!(address = %self.address, "connected to Redis");
+                    let mut reads = lanes.reads.clone();
                     self.state.send_replace(State::Up(Arc::new(lanes)));
                     tokio::select! {
                         () = self.withdrawn.notified() => {}
                         () = listen(&self.address, &shared) => {}
+                        // Settings can be changed while a server runs.
+                        verdict = checks::watch(&mut reads, &shared) => {
+                            tracing::error!(address = %self.address, reason = %verdict, "Redis is not what it was");
+                            self.state.send_replace(State::Connecting);
+                        }
                     }
                     counter!("vestibule_store_withdrawals_total").increment(1);
                     shared.look_again.notify_one();
@@ -184,11 +190,21 @@ impl Link {
         if wanted == 0 {
             return Ok(());
         }
-        let mut pipeline = redis::pipe();
         let key = shared.layout.beat(Shard(self.shard.load(Ordering::Relaxed)));
-        pipeline.cmd("SET").arg(key).arg("1").arg("EX").arg(3600).ignore();
-        pipeline.add_command(wait(wanted));
-        let (have,): (i64,) = pipeline.query_async(connection).await.map_err(|error| Verdict::of(&error))?;
+        // Moving a time is a write that a server whose memory is full accepts; what is there can be read then.
+        let mut beat = redis::pipe();
+        beat.cmd("EXPIRE").arg(&key).arg(BEAT_STAYS).add_command(wait(wanted));
+        let (moved, mut have): (bool, i64) = match beat.query_async(connection).await {
+            Ok(beat) => beat,
+            // That one shard is on its way to another node says nothing of the others.
+            Err(error) if error.is_cluster_error() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !moved {
+            let mut first = redis::pipe();
+            first.cmd("SET").arg(&key).arg("1").arg("EX").arg(BEAT_STAYS).ignore().add_command(wait(wanted));
+            (have,) = first.query_async(connection).await?;
+        }
         enough(have, wanted).map_err(Verdict::Away)
     }
 
@@ -298,6 +314,8 @@ async fn listen(address: &Address, shared: &Shared) {
     }
 }
 
+/// How long the record of a beat stays, in seconds.
+const BEAT_STAYS: u32 = 3600;
 /// How long replicas are waited for.
 const REPLICAS_WITHIN: Duration = Duration::from_millis(500);
 

@@ -46,7 +46,7 @@ pub use self::settings::{RedisSettings, Risk};
 use self::{
     feed::{Calls, Follower},
     layout::{Layout, Shard},
-    link::{DEADLINE, Lane, Readiness, Shared},
+    link::{Lane, Readiness, Shared},
     routes::Routes,
     trouble::Trouble,
     writer::Job,
@@ -138,8 +138,8 @@ impl RedisStore {
         while Instant::now() < deadline {
             let mut pipeline = redis::pipe();
             let mut ask = script::SETTLE.call();
-            // Ample, since another server may look at its own clock after a failover.
-            let age = u64::try_from((began.elapsed() + 10 * DEADLINE).as_millis()).unwrap_or(u64::MAX);
+            // Ample, since the clock of the server may have been set, or be another server's after a failover.
+            let age = u64::try_from((began.elapsed() + Duration::from_secs(VOID.into())).as_millis()).unwrap_or(u64::MAX);
             ask.arg(2).arg(layout.feed(shard)).arg(layout.void(shard, version));
             ask.arg(&version.0.to_be_bytes()[..]).arg(age).arg(VOID);
             pipeline.add_command(ask);

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +44,8 @@ pub(super) struct Routes {
     looked: watch::Sender<u64>,
     informants: Mutex<BTreeMap<Address, MultiplexedConnection>>,
     slots: OnceCell<Vec<u16>>,
+    /// The newest configuration that a Sentinel has told of.
+    epoch: AtomicU64,
 }
 
 impl Drop for Routes {
@@ -60,7 +65,14 @@ impl Routes {
         };
         let alone = !links.is_empty();
         let (links, looked) = (ArcSwap::from_pointee(links), watch::Sender::new(0));
-        let routes = Arc::new(Self { shared, links, looked, informants: Mutex::default(), slots: OnceCell::new() });
+        let routes = Arc::new(Self {
+            shared,
+            links,
+            looked,
+            informants: Mutex::default(),
+            slots: OnceCell::new(),
+            epoch: AtomicU64::new(0),
+        });
         if !alone {
             tokio::spawn(Self::keep_looking(Arc::downgrade(&routes), Arc::clone(&routes.shared)));
         }
@@ -156,11 +168,16 @@ impl Routes {
             Some((fields.get("config-epoch")?.parse::<u64>().ok()?, address))
         }))
         .await;
-        let newest = answers.into_iter().flatten().max_by_key(|(epoch, _)| *epoch);
-        if newest.is_none() {
+        let Some((epoch, address)) = answers.into_iter().flatten().max_by_key(|(epoch, _)| *epoch) else {
             tracing::warn!(name, "no Sentinel says who the primary is");
+            return None;
+        };
+        // One that was away while the others agreed does not lead back to a primary that is none any more.
+        if self.epoch.fetch_max(epoch, Ordering::AcqRel) > epoch {
+            tracing::warn!(name, epoch, "the Sentinels that answer have not heard of the last failover");
+            return None;
         }
-        newest.map(|(_, address)| Shard::all().map(|_| address.clone()).collect())
+        Some(Shard::all().map(|_| address.clone()).collect())
     }
 
     /// What the first node that answers says of every shard.
@@ -217,20 +234,23 @@ impl Routes {
     async fn ask(&self, informant: &Address, sentinel: bool, command: &redis::Cmd) -> Option<Value> {
         let known = self.informants.lock().await.get(informant).cloned();
         let asking = async {
+            let said = |error: redis::RedisError| error.code().unwrap_or(error.category()).to_owned();
             let mut connection = match known {
                 Some(connection) => connection,
                 None => {
                     let settings = &self.shared.settings;
-                    let client = if sentinel { settings.sentinel(informant) } else { settings.client(informant) }.ok()?;
+                    let client = if sentinel { settings.sentinel(informant) } else { settings.client(informant) };
                     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(TELL)).set_response_timeout(Some(TELL));
-                    let connection = client.get_multiplexed_async_connection_with_config(&config).await.ok()?;
+                    let connecting = client.map_err(said)?;
+                    let connection = connecting.get_multiplexed_async_connection_with_config(&config).await.map_err(said)?;
                     self.informants.lock().await.insert(informant.clone(), connection.clone());
                     connection
                 }
             };
-            command.query_async::<Value>(&mut connection).await.ok()
+            command.query_async::<Value>(&mut connection).await.map_err(said)
         };
-        let answer = timeout(TELL, asking).await.ok().flatten();
+        let answer = timeout(TELL, asking).await.unwrap_or_else(|_| Err("no answer in time".into()));
+        let answer = answer.inspect_err(|reason| tracing::debug!(%informant, reason, "does not say who the primary is")).ok();
         if answer.is_none() {
             self.informants.lock().await.remove(informant);
         }

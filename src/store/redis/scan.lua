@@ -13,8 +13,8 @@ while found < limit do
   local members = redis.call('ZRANGEBYLEX', KEYS[1], from, ARGV[2], 'LIMIT', 0, limit)
   if #members == 0 then break end
   for _, member in ipairs(members) do
-    local value = redis.call('GET', ARGV[6] .. member)
-    if not value then
+    local value = redis.pcall('GET', ARGV[6] .. member)
+    if type(value) ~= 'string' then
       return redis.error_reply('TRYAGAIN a record is missing from its slot')
     end
     local high, low, fraction = struct.unpack('>I4I4I4', value, 9)

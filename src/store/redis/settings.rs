@@ -27,7 +27,7 @@ use crate::secret::Secret;
 /// * `ca=PATH`: the certificate authority to trust instead of those of the machine, PEM
 /// * `namespace=NAME`: what all keys begin with; `vb` when not said
 /// * `acknowledgements=N`: how many replicas must have a commit before it counts; 1 with Sentinel and Cluster, else 0
-/// * `sentinel_user=`, `sentinel_password=`: where Sentinels want others than the servers do
+/// * `sentinel_user=`, `sentinel_password=`: where Sentinels want others than the servers do; empty where they want none
 /// * `accept=RISK,…`: see [`Risk`]
 ///
 /// `Display` leaves the credentials out.
@@ -48,6 +48,8 @@ pub struct RedisSettings {
 struct Login {
     user: Option<String>,
     password: Option<Secret>,
+    /// Whether the URL speaks of it; it may speak of none.
+    said: bool,
 }
 
 /// How servers hang together.
@@ -126,7 +128,7 @@ impl RedisSettings {
 
     /// A client for a Sentinel.
     pub(super) fn sentinel(&self, address: &Address) -> RedisResult<Client> {
-        let login = if self.sentinel_login.is_said() { &self.sentinel_login } else { &self.login };
+        let login = if self.sentinel_login.said { &self.sentinel_login } else { &self.login };
         self.build(address, login.apply(RedisConnectionInfo::default()))
     }
 
@@ -150,10 +152,6 @@ impl RedisSettings {
 }
 
 impl Login {
-    fn is_said(&self) -> bool {
-        self.user.is_some() || self.password.is_some()
-    }
-
     fn apply(&self, mut info: RedisConnectionInfo) -> RedisConnectionInfo {
         if let Some(user) = &self.user {
             info = info.set_username(user);
@@ -244,8 +242,14 @@ impl RedisSettings {
                 self.namespace = value.to_owned();
             }
             "acknowledgements" => self.acknowledgements = value.parse().map_err(|_| "acknowledgements is a number")?,
-            "sentinel_user" => self.sentinel_login.user = Some(value.to_owned()),
-            "sentinel_password" => self.sentinel_login.password = Some(Secret::new(value)),
+            "sentinel_user" => {
+                self.sentinel_login.said = true;
+                self.sentinel_login.user = Some(value.to_owned());
+            }
+            "sentinel_password" => {
+                self.sentinel_login.said = true;
+                self.sentinel_login.password = Some(value).filter(|value| !value.is_empty()).map(Secret::new);
+            }
             "accept" => {
                 for risk in value.split(',') {
                     let known = Risk::ALL.into_iter().find(|known| known.name() == risk);
@@ -266,7 +270,7 @@ impl Login {
         let (user, password) = text.split_once(':').unwrap_or((text, ""));
         let user = Some(decoded(user)?).filter(|user| !user.is_empty());
         let password = Some(decoded(password)?).filter(|password| !password.is_empty()).map(Secret::new);
-        Ok(Self { user, password })
+        Ok(Self { user, password, said: true })
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use redis::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -39,8 +38,8 @@ pub(super) async fn run(shared: Arc<Shared>, routes: Weak<Routes>, clock: Arc<dy
     }
 }
 
-/// One step in one shard: how many records were looked at, if the server was there.
-async fn sweep(shared: &Shared, routes: &Routes, shard: Shard, past: i64) -> Option<usize> {
+/// One step in one shard: how many records were removed, if the server was there.
+pub(super) async fn sweep(shared: &Shared, routes: &Routes, shard: Shard, past: i64) -> Option<usize> {
     let layout = &shared.layout;
     let deadline = Instant::now() + DEADLINE;
     let link = routes.to(shard, deadline).await.ok()?;
@@ -62,10 +61,9 @@ async fn sweep(shared: &Shared, routes: &Routes, shard: Shard, past: i64) -> Opt
     for (_, key) in &records {
         command.arg(layout.record(key)).arg(layout.index(key.partition()));
     }
-    command.arg(past);
+    command.arg(past).arg(GRACE);
     for (name, key) in &records {
         command.arg(&name[..]).arg(&key.bytes()[..]);
     }
-    let _removed: Value = one(command).await?;
-    Some(records.len())
+    redis::from_redis_value(one(command).await?).ok()
 }

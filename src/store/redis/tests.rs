@@ -189,9 +189,27 @@ async fn the_rights_that_the_documentation_names_will_do() {
     assert_eq!(store.scan(&Key::new(key("a").partition(), b'k', &[]), page).await.unwrap().len(), 1);
     // Other namespaces are none of its business.
     let (mut other, mut connection) =
-        (redis::cmd("GET"), store.routes.all()[0].0.up(Instant::now() + DEADLINE).await.unwrap().reads.clone());
+        (redis::cmd("GET"), store.routes.all()[0].0.up(Instant::now() + BUDGET).await.unwrap().reads.clone());
     assert_eq!(other.arg("{other:00}r").exec_async(&mut connection).await.unwrap_err().code(), Some("NOPERM"));
     redis::cmd("ACL").arg("DELUSER").arg(&user).exec_async(&mut server).await.unwrap();
+}
+
+/// The clock of one node is a day ahead. What is alive for all others stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f_17_a_clock_that_is_ahead_removes_nothing_that_is_alive() {
+    let (store, _) = two().await;
+    let shard = Shard::of(key("").partition());
+    let now = crate::clock::SystemClock.now();
+    let until = |hours| now + jiff::SignedDuration::from_hours(hours);
+    let batch = put("a", "x").write(super::super::Write::Put { key: key("b"), value: "x".into(), expires: Some(until(1)) });
+    let past = super::super::Write::Put { key: key("c"), value: "x".into(), expires: Some(until(-1)) };
+    store.commit(batch.write(past)).await.unwrap();
+    let sweep = async |at| sweep::sweep(&store.shared, &store.routes, shard, layout::instant(at).0).await;
+    assert_eq!(sweep(until(24)).await, Some(1), "what both clocks call long past");
+    let mut server = bystander().await;
+    let left: u64 =
+        redis::cmd("ZCARD").arg(store.shared.layout.index(key("").partition())).query_async(&mut server).await.unwrap();
+    assert_eq!(left, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

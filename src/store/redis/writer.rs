@@ -33,6 +33,10 @@ pub(super) struct Job {
 /// Works until the link is gone. A job that is dropped without an answer may have been applied.
 pub(super) async fn run(link: Weak<Link>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     while let Some(first) = jobs.recv().await {
+        if first.answer.is_closed() {
+            // Nobody waits for it any more; somebody has settled it.
+            continue;
+        }
         let mut bytes = first.size();
         let mut group = vec![first];
         while group.len() < GROUP
