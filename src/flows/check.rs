@@ -20,7 +20,6 @@ use crate::{
     seal::KeyRing,
     store::{
         Backend, Entry, Key, Partition, StoreError,
-        copy::partition_name,
         records::{Claim, kind},
         walk::{self, Walk},
     },
@@ -105,7 +104,7 @@ fn readable(
 ) -> Result<Option<Entry>, StoreError> {
     match read {
         Err(StoreError::Corrupt(what)) => {
-            findings.problem(format_args!("{}: cannot be read to its end: {what}", partition_name(partition)));
+            findings.problem(format_args!("{partition}: cannot be read to its end: {what}"));
             Ok(None)
         }
         read => read,

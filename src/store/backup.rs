@@ -20,7 +20,7 @@ use super::{
     copy::{self, Copied, CopyError, Step},
     embedded::{EmbeddedStore, OpenError},
     records::{self, Backup, Store},
-    walk::{self, Walk},
+    walk,
 };
 use crate::clock::Clock;
 
@@ -34,7 +34,7 @@ pub enum BackupError {
     #[error("{0}: there is no such file")]
     Missing(PathBuf),
     /// A store would be replaced.
-    #[error("{0}: there is a store already; to put the backup in its place and keep it aside, add --replace")]
+    #[error("{0}: there is a store already")]
     Occupied(PathBuf),
     /// Somebody has the file open.
     #[error("{0}: the file is in use by another process; stop it first")]
@@ -71,13 +71,13 @@ pub async fn back_up(
     if path.try_exists().map_err(at)? {
         return Err(BackupError::Exists(path.to_owned()));
     }
-    let unfinished = Unfinished::new(beside(path, "unfinished"))?;
-    let temporary = &unfinished.0;
+    let guard = Temporary::new(beside(path, "unfinished"))?;
+    let temporary = &guard.0;
     let taken = clock.now();
     let copied = {
         let file = open(temporary, &clock)?;
         let copied = copy::copy(snapshot, &file, &*clock, false, progress).await;
-        let copied = copied.map_err(|error| BackupError::Copy(path.to_owned(), error))?;
+        let copied = copied.map_err(|failed| BackupError::Copy(path.to_owned(), failed.error))?;
         mark(&file, Some(taken)).await.map_err(|error| BackupError::Store(path.to_owned(), error))?;
         copied
     };
@@ -87,7 +87,7 @@ pub async fn back_up(
         io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
         _ => at(error),
     })?;
-    drop(unfinished);
+    drop(guard);
     sync_folder(path).map_err(at)?;
     Ok(copied)
 }
@@ -128,8 +128,8 @@ pub async fn restore(
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(at(error)),
     };
-    let unfinished = Unfinished::new(beside(path, "restoring"))?;
-    let temporary = &unfinished.0;
+    let guard = Temporary::new(beside(path, "restoring"))?;
+    let temporary = &guard.0;
     duplicate(backup, temporary)?;
     EmbeddedStore::verify(temporary).map_err(|error| BackupError::Unusable(backup.to_owned(), error))?;
     let (taken, records) = {
@@ -148,7 +148,8 @@ pub async fn restore(
             // A copy of the file itself, made while nobody had it open.
             mark(&**file.backend(), None).await.map_err(of_backup)?;
         }
-        let records = count(&**file.backend()).await.map_err(of_backup)?;
+        let partitions = walk::partitions(&**file.backend()).await.map_err(of_backup)?;
+        let records = walk::count(&**file.backend(), &partitions).await.map_err(of_backup)?;
         (known.and_then(|known| known.value.taken), records)
     };
     let kept = held.as_ref().map(|_| beside(path, &format!("replaced-{}", clock.now().strftime("%Y%m%dT%H%M%SZ"))));
@@ -173,18 +174,6 @@ impl BackupError {
 
 async fn mark(file: &dyn Backend, taken: Option<Timestamp>) -> Result<(), StoreError> {
     file.commit(Batch::new(Partition::Global).put(&records::backup(), &Backup { taken })).await
-}
-
-/// Reads everything.
-async fn count(file: &dyn Backend) -> Result<u64, StoreError> {
-    let mut records = 0;
-    for partition in walk::partitions(file).await? {
-        let mut walk = Walk::of(file, partition);
-        while walk.next().await?.is_some() {
-            records += 1;
-        }
-    }
-    Ok(records)
 }
 
 /// Opens a finished backup as whoever restores it will.
@@ -243,9 +232,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// A file under a temporary name, which goes when it is not needed any more, whatever happened.
-struct Unfinished(PathBuf);
+struct Temporary(PathBuf);
 
-impl Unfinished {
+impl Temporary {
     /// An empty file. What an earlier attempt left is removed; what another one is writing is not.
     fn new(path: PathBuf) -> Result<Self, BackupError> {
         let at = |error| BackupError::Io(path.clone(), error);
@@ -262,7 +251,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for Temporary {
     fn drop(&mut self) {
         // It may have got its real name.
         let _ = fs::remove_file(&self.0);

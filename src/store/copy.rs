@@ -6,14 +6,14 @@
 //! The source must rest: what is written there meanwhile might be copied or not. The copy listens to its feed and fails when
 //! anything was. Versions are not copied; they mean nothing outside the store that gave them out.
 
-use std::{borrow::Cow, cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, time::Duration};
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Backend, Batch, Change, Entry, Partition, StoreError, Watch, Write,
+    Backend, Batch, Change, Entry, Key, Partition, StoreError, Watch, Write,
     records::{self, Unfinished, decode},
     walk::{self, Walk},
 };
@@ -25,6 +25,16 @@ const BATCH_BYTES: usize = 512 * 1024;
 
 /// How long the source's feed may take to say that it is in touch.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A copy that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    /// Why.
+    pub error: CopyError,
+    /// Whether the target was marked as unfinished: then it may hold a part of the copy. Otherwise it is as it was.
+    pub marked: bool,
+}
 
 /// Why a store was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +49,7 @@ pub enum CopyError {
     #[error("the target is not empty; copy into a new one, nothing there was touched")]
     TargetNotEmpty,
     /// The target holds the rest of a copy that was cut off.
-    #[error("the target is an unfinished copy, begun at {0}; to empty it and begin again, add --start-over")]
+    #[error("the target is an unfinished copy, begun at {0}")]
     TargetUnfinished(Timestamp),
     /// Somebody wrote to the source.
     #[error("the source was changed during the copy, so the copy may not be whole; stop everything that uses the source")]
@@ -56,14 +66,6 @@ pub enum CopyError {
     /// The target cannot be read or written.
     #[error("the target: {0}")]
     Target(StoreError),
-}
-
-impl CopyError {
-    /// Whether the target may hold a part of the copy, with the mark that says so.
-    #[must_use]
-    pub fn leaves_a_rest(&self) -> bool {
-        matches!(self, Self::Changed | Self::FeedSilent | Self::Differs(_) | Self::Source(_) | Self::Target(_))
-    }
 }
 
 /// How far a copy has come.
@@ -92,7 +94,7 @@ pub struct Copied {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CopiedPartition {
     /// `global`, or the tenant's id.
-    pub partition: Cow<'static, str>,
+    pub partition: String,
     /// Records.
     pub records: u64,
     /// The bytes of their keys and values.
@@ -112,21 +114,36 @@ pub async fn copy(
     clock: &dyn Clock,
     start_over: bool,
     progress: &mut (dyn FnMut(Step) + Send),
+) -> Result<Copied, Failed> {
+    let mut marked = false;
+    let copied = copy_marking(from, to, clock, start_over, progress, &mut marked).await;
+    copied.map_err(|error| Failed { error, marked })
+}
+
+/// Copies, and notes in `marked` when the target has its mark, which outlasts every error from then on.
+async fn copy_marking(
+    from: &dyn Backend,
+    to: &dyn Backend,
+    clock: &dyn Clock,
+    start_over: bool,
+    progress: &mut (dyn FnMut(Step) + Send),
+    marked: &mut bool,
 ) -> Result<Copied, CopyError> {
     if let Some(since) = unfinished_since(from).await.map_err(CopyError::Source)? {
         return Err(CopyError::SourceUnfinished(since));
     }
     let mut watch = from.watch();
-    in_touch(&mut watch, clock.now()).await?;
+    // What the feed tells of before now will be read.
+    caught_up(&mut watch, clock.now(), true).await?;
     let copied = {
         let work = async {
             let partitions = walk::partitions(from).await.map_err(CopyError::Source)?;
-            let total = count(from, &partitions).await.map_err(CopyError::Source)?;
+            let total = walk::count(from, &partitions).await.map_err(CopyError::Source)?;
             if total == 0 {
                 return Err(CopyError::SourceEmpty);
             }
             progress(Step::Counted(total));
-            mark(to, clock, start_over).await?;
+            mark(to, clock, start_over, marked).await?;
             for partition in &partitions {
                 fill(from, to, *partition, progress).await?;
             }
@@ -145,7 +162,7 @@ pub async fn copy(
             copied = work => copied?,
         }
     };
-    at_rest(&mut watch, clock.now()).await?;
+    caught_up(&mut watch, clock.now(), false).await?;
     let mark = records::unfinished();
     to.commit(Batch::new(Partition::Global).delete(&mark)).await.map_err(CopyError::Target)?;
     Ok(copied)
@@ -160,21 +177,13 @@ pub async fn unfinished_since(store: &dyn Backend) -> Result<Option<Timestamp>, 
     Ok(entry.map(decode::<Unfinished>).transpose()?.map(|mark| mark.value.since))
 }
 
-async fn count(store: &dyn Backend, partitions: &[Partition]) -> Result<u64, StoreError> {
-    let mut total = 0;
-    for partition in partitions {
-        let mut walk = Walk::of(store, *partition);
-        while walk.next().await?.is_some() {
-            total += 1;
-        }
-    }
-    Ok(total)
-}
-
 /// Puts the mark on an empty target.
-async fn mark(to: &dyn Backend, clock: &dyn Clock, start_over: bool) -> Result<(), CopyError> {
+async fn mark(to: &dyn Backend, clock: &dyn Clock, start_over: bool, marked: &mut bool) -> Result<(), CopyError> {
     match unfinished_since(to).await.map_err(CopyError::Target)? {
-        Some(_) if start_over => return empty(to).await.map_err(CopyError::Target),
+        Some(_) if start_over => {
+            *marked = true;
+            return empty(to).await.map_err(CopyError::Target);
+        }
         Some(since) => return Err(CopyError::TargetUnfinished(since)),
         None => {}
     }
@@ -184,8 +193,12 @@ async fn mark(to: &dyn Backend, clock: &dyn Clock, start_over: bool) -> Result<(
     let key = records::unfinished();
     let batch = Batch::new(Partition::Global).absent(&key).put(&key, &Unfinished { since: clock.now() });
     match to.commit(batch).await {
+        Ok(()) => {
+            *marked = true;
+            Ok(())
+        }
         Err(StoreError::Conflict) => Err(CopyError::TargetNotEmpty),
-        committed => committed.map_err(CopyError::Target),
+        Err(error) => Err(CopyError::Target(error)),
     }
 }
 
@@ -193,17 +206,7 @@ async fn mark(to: &dyn Backend, clock: &dyn Clock, start_over: bool) -> Result<(
 async fn empty(store: &dyn Backend) -> Result<(), StoreError> {
     let partitions = walk::partitions(store).await?;
     for partition in partitions.into_iter().rev() {
-        let mut walk = Walk::of(store, partition);
-        let mut batch = Batch::new(partition);
-        while let Some(entry) = walk.next().await? {
-            if !is_mark(&entry) {
-                batch = batch.write(Write::Delete(entry.key));
-            }
-            if batch.writes().len() == BATCH_RECORDS {
-                store.commit(std::mem::replace(&mut batch, Batch::new(partition))).await?;
-            }
-        }
-        store.commit(batch).await?;
+        walk::delete(store, Key::whole(partition), is_mark).await?;
     }
     Ok(())
 }
@@ -254,7 +257,6 @@ async fn compare(
     clock: &dyn Clock,
     progress: &mut (dyn FnMut(Step) + Send),
 ) -> Result<CopiedPartition, CopyError> {
-    let name = partition_name(partition);
     let (mut source, mut target) = (Walk::of(from, partition), Walk::of(to, partition));
     let (mut left, mut right) = (Digest::new(), Digest::new());
     let (mut ours, mut theirs) = (None, None);
@@ -280,7 +282,7 @@ async fn compare(
                 progress(Step::Compared);
             }
             (Some(alone), None) | (None, Some(alone)) if !is_mark(&alone) && !has_expired(&alone, clock) => {
-                return Err(CopyError::Differs(name.into_owned()));
+                return Err(CopyError::Differs(partition.to_string()));
             }
             _ => {}
         }
@@ -288,9 +290,9 @@ async fn compare(
     let (records, bytes) = (left.records, left.bytes);
     let (left, right) = (left.finish(), right.finish());
     if left == right {
-        Ok(CopiedPartition { partition: name, records, bytes, sha256: left })
+        Ok(CopiedPartition { partition: partition.to_string(), records, bytes, sha256: left })
     } else {
-        Err(CopyError::Differs(name.into_owned()))
+        Err(CopyError::Differs(partition.to_string()))
     }
 }
 
@@ -306,15 +308,6 @@ fn size(entry: &Entry) -> usize {
     entry.key.bytes().len() + entry.value.len()
 }
 
-/// A partition, for people and reports.
-#[must_use]
-pub fn partition_name(partition: Partition) -> Cow<'static, str> {
-    match partition {
-        Partition::Global => "global".into(),
-        Partition::Tenant(tenant) => tenant.to_string().into(),
-    }
-}
-
 /// Ready when the source is written to, or its feed ends.
 async fn changed(watch: &mut Watch) -> CopyError {
     loop {
@@ -326,28 +319,14 @@ async fn changed(watch: &mut Watch) -> CopyError {
     }
 }
 
-/// Waits until the feed tells of what comes after `moment`. What it tells of before will be read.
-async fn in_touch(watch: &mut Watch, moment: Timestamp) -> Result<(), CopyError> {
+/// Waits until the feed has told of everything before `moment`, which must be nothing unless it `may_change`.
+async fn caught_up(watch: &mut Watch, moment: Timestamp, may_change: bool) -> Result<(), CopyError> {
     let told = async {
         loop {
             match watch.next().await {
                 Some(Change::Current(at)) if at >= moment => return Ok(()),
+                Some(Change::Keys(_) | Change::Lost) if !may_change => return Err(CopyError::Changed),
                 Some(_) => {}
-                None => return Err(CopyError::FeedSilent),
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, told).await.unwrap_or(Err(CopyError::FeedSilent))
-}
-
-/// Waits until the feed has told of everything before `moment`, which must be nothing.
-async fn at_rest(watch: &mut Watch, moment: Timestamp) -> Result<(), CopyError> {
-    let told = async {
-        loop {
-            match watch.next().await {
-                Some(Change::Current(at)) if at >= moment => return Ok(()),
-                Some(Change::Current(_)) => {}
-                Some(Change::Keys(_) | Change::Lost) => return Err(CopyError::Changed),
                 None => return Err(CopyError::FeedSilent),
             }
         }

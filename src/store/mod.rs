@@ -48,6 +48,15 @@ pub enum Partition {
     Tenant(TenantId),
 }
 
+impl std::fmt::Display for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Global => f.write_str("global"),
+            Self::Tenant(tenant) => tenant.fmt(f),
+        }
+    }
+}
+
 /// The name of a record: a partition, a kind, and segments. Segments are length-prefixed, so no text in one can reach into the next.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -69,6 +78,12 @@ impl Key {
             bytes.extend_from_slice(segment);
         }
         Self { partition, bytes: bytes.into() }
+    }
+
+    /// What all keys of a partition start with.
+    #[must_use]
+    pub fn whole(partition: Partition) -> Self {
+        Self::from_parts(partition, Bytes::new())
     }
 
     /// A key as a backend stored it.

@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Backend, Entry, Key, Page, Partition, StoreError, records};
+use super::{Backend, Batch, Entry, Key, Page, Partition, StoreError, Write, records};
 use crate::domain::TenantId;
 
 /// Records of a page. A record has at most 1 MiB, so this bounds what is in memory at once.
 const PAGE: usize = 128;
+
+/// Deletes of one commit.
+const DELETES: usize = 256;
 
 /// The partitions of a store: the global one, then that of each tenant in its list. Tenants are taken from the names of
 /// the list's entries, so that one whose entry is damaged is found as well.
@@ -34,6 +36,41 @@ pub async fn is_empty(store: &dyn Backend) -> Result<bool, StoreError> {
     Ok(Walk::of(store, Partition::Global).next().await?.is_none())
 }
 
+/// How many records there are in these partitions. Every one of them is read.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn count(store: &dyn Backend, partitions: &[Partition]) -> Result<u64, StoreError> {
+    let mut records = 0;
+    for partition in partitions {
+        let mut walk = Walk::of(store, *partition);
+        while walk.next().await?.is_some() {
+            records += 1;
+        }
+    }
+    Ok(records)
+}
+
+/// Deletes the records whose keys start with `prefix`, but those that `stays` holds for. In many commits, so that it holds
+/// up nobody: cut off in the middle, it has deleted some.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn delete(store: &dyn Backend, prefix: Key, stays: fn(&Entry) -> bool) -> Result<(), StoreError> {
+    let partition = prefix.partition();
+    let mut walk = Walk::under(store, prefix);
+    let mut batch = Batch::new(partition);
+    while let Some(entry) = walk.next().await? {
+        if !stays(&entry) {
+            batch = batch.write(Write::Delete(entry.key));
+        }
+        if batch.writes().len() == DELETES {
+            store.commit(std::mem::replace(&mut batch, Batch::new(partition))).await?;
+        }
+    }
+    store.commit(batch).await
+}
+
 /// A walk through records in key order. It is no snapshot: what is written meanwhile may or may not be met.
 pub struct Walk<'a> {
     store: &'a dyn Backend,
@@ -53,7 +90,7 @@ impl<'a> Walk<'a> {
     /// All records of a partition.
     #[must_use]
     pub fn of(store: &'a dyn Backend, partition: Partition) -> Self {
-        Self::under(store, Key::from_parts(partition, Bytes::new()))
+        Self::under(store, Key::whole(partition))
     }
 
     /// All records whose keys start with `prefix`.

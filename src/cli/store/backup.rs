@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -21,7 +21,10 @@ use crate::{
     config::{Config, files::read_key_ring},
     seal::KeyRing,
     server,
-    store::{Location, backup},
+    store::{
+        Location,
+        backup::{self, BackupError},
+    },
 };
 
 #[derive(Debug, Args)]
@@ -90,7 +93,11 @@ impl Restore {
         server::make_folder(&config.data)?;
         let fingerprint = ring.as_ref().map(KeyRing::fingerprint);
         let clock = Arc::new(SystemClock);
-        let restored = backup::restore(&self.file, store, self.replace, fingerprint.as_deref(), clock).await?;
+        let restored = backup::restore(&self.file, store, self.replace, fingerprint.as_deref(), clock).await;
+        let restored = restored.map_err(|error| match error {
+            BackupError::Occupied(_) => anyhow!("{error}; to put the backup in its place and keep it aside, add --replace"),
+            error => error.into(),
+        })?;
         let taken = restored.taken.map_or("at a time it does not tell".to_owned(), |taken| format!("at {taken}"));
         say(&format!("{}: {} records, from a backup taken {taken}", store.display(), restored.records));
         if let Some(kept) = restored.kept {

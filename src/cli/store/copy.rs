@@ -10,7 +10,7 @@ use crate::{
     cli::{say, secret},
     clock::{Clock, SystemClock},
     secret::Secret,
-    store::copy::{Copied, copy},
+    store::copy::{Copied, CopyError, copy},
 };
 
 #[derive(Debug, Args)]
@@ -49,9 +49,15 @@ impl Copy {
         let copied = copy(&*source.store, &*target.store, &*clock, self.start_over, &mut |step| bar.step(step)).await;
         bar.clear();
         let (from, to) = (from.to_string(), to.to_string());
-        let copied = copied.map_err(|error| {
-            let rest = "; what is in the target stays marked as unfinished, and --start-over empties it and begins again";
-            anyhow::anyhow!("{from} to {to}: {error}{}", if error.leaves_a_rest() { rest } else { "" })
+        let copied = copied.map_err(|failed| {
+            let way_out = match failed.error {
+                CopyError::TargetUnfinished(_) => "; to empty it and begin again, add --start-over",
+                _ if failed.marked => {
+                    "; what is in the target stays marked as unfinished, and --start-over empties it and begins again"
+                }
+                _ => "",
+            };
+            anyhow::anyhow!("{from} to {to}: {failed}{way_out}")
         })?;
         if self.json {
             let report = Report { from: &from, to: &to, copied: &copied, verified: true };

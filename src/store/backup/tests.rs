@@ -9,6 +9,7 @@ use crate::{
         Entry, Key, Write,
         contract::START,
         records::{TenantListed, kind},
+        walk::Walk,
     },
 };
 

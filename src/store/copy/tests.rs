@@ -60,7 +60,7 @@ async fn contents(store: &dyn Backend) -> Vec<(Key, Bytes, Option<Timestamp>)> {
 }
 
 async fn copied(from: &dyn Backend, to: &dyn Backend, clock: &ManualClock, start_over: bool) -> Result<Copied, CopyError> {
-    copy(from, to, clock, start_over, &mut |_| {}).await
+    copy(from, to, clock, start_over, &mut |_| {}).await.map_err(|failed| failed.error)
 }
 
 #[tokio::test]
@@ -107,11 +107,13 @@ struct Faulty {
     inner: SharedStore,
     commits_left: AtomicUsize,
     spoil: Mutex<Option<fn(&mut Write)>>,
+    /// It cannot be walked through at all.
+    broken: bool,
 }
 
 impl Faulty {
     fn new(inner: &SharedStore, commits_left: usize, spoil: Option<fn(&mut Write)>) -> Self {
-        Self { inner: Arc::clone(inner), commits_left: AtomicUsize::new(commits_left), spoil: Mutex::new(spoil) }
+        Self { inner: Arc::clone(inner), commits_left: AtomicUsize::new(commits_left), spoil: Mutex::new(spoil), broken: false }
     }
 }
 
@@ -122,6 +124,9 @@ impl Backend for Faulty {
     }
 
     async fn scan(&self, prefix: &Key, page: Page) -> Result<Vec<Entry>, StoreError> {
+        if self.broken {
+            return Err(StoreError::Unavailable("gone".into()));
+        }
         self.inner.scan(prefix, page).await
     }
 
@@ -168,6 +173,30 @@ async fn a_copy_that_was_cut_off_says_so_until_it_is_begun_again() {
 }
 
 #[tokio::test]
+async fn only_a_target_that_was_marked_is_said_to_be() {
+    let clock = ManualClock::new(START);
+    let from = memory(&clock);
+    fill_source(&*from).await;
+    for (commits, touched) in [(0, false), (1, true)] {
+        let to = memory(&clock);
+        for start_over in [false, touched] {
+            let cut = copy(&*from, &Faulty::new(&to, commits, None), &clock, start_over, &mut |_| {}).await.unwrap_err();
+            assert!(matches!(cut.error, CopyError::Target(StoreError::Unavailable(_))), "{cut:?}");
+            assert_eq!((cut.marked, unfinished_since(&*to).await.unwrap().is_some()), (touched, touched));
+        }
+    }
+    let (whole, taken) = (memory(&clock), memory(&clock));
+    copied(&*from, &*whole, &clock, false).await.unwrap();
+    let refused = copy(&*from, &*whole, &clock, true, &mut |_| {}).await.unwrap_err();
+    assert!(matches!(refused, Failed { error: CopyError::TargetNotEmpty, marked: false }), "{refused:?}");
+    // The source fails before anything was done to the target.
+    let gone = Faulty { broken: true, ..Faulty::new(&from, 0, None) };
+    let cut = copy(&gone, &*taken, &clock, false, &mut |_| {}).await.unwrap_err();
+    assert!(matches!(cut, Failed { error: CopyError::Source(_), marked: false }), "{cut:?}");
+    assert_eq!(contents(&*taken).await, []);
+}
+
+#[tokio::test]
 async fn a_target_that_keeps_something_else_is_found_out() {
     let clock = ManualClock::new(START);
     let from = memory(&clock);
@@ -203,7 +232,7 @@ async fn a_source_that_is_written_to_fails_the_copy() {
             }
         };
         let copy = copy(&*from, &*to, &clock, false, &mut progress).await;
-        assert!(matches!(copy, Err(CopyError::Changed)), "{copy:?}");
+        assert!(matches!(copy, Err(Failed { error: CopyError::Changed, marked: true })), "{copy:?}");
         assert!(unfinished_since(&*to).await.unwrap().is_some());
     }
 }
