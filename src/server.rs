@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -24,6 +25,16 @@ use crate::{
     },
 };
 
+/// The store was being filled by a copy that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{store}: this store is an unfinished copy, begun at {since}, and records may be missing")]
+pub struct UnfinishedCopy {
+    /// Where it is.
+    pub store: String,
+    /// When the copy began.
+    pub since: Timestamp,
+}
+
 /// Waits until the store is there, opens it and the key ring that belongs to it. Both are made at the first start. Beside them comes a future that
 /// resolves, with the reason, when this process cannot go on with the store and should be started again.
 ///
@@ -34,14 +45,10 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
-    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock)).map_err(with_way_out)?;
+    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock))?;
     ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
     if let Some(since) = copy::unfinished_since(&*store).await? {
-        bail!(
-            "{}: this store is an unfinished copy, begun at {since}, and records may be missing; copy again with `vestibule \
-             store copy --start-over`, or name another store in the configuration",
-            config.store
-        );
+        return Err(UnfinishedCopy { store: config.store.to_string(), since }.into());
     }
     let store = Store::new(Arc::new(Measured::new(store))).with_snapshots(snapshots);
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
@@ -57,8 +64,8 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     if sealed_by != ring.fingerprint() {
         bail!("{}: this key ring is not the one that seals this store", config.store)
     }
-    if let Some(taken) = restored::end_all_of_before(&store, &*clock).await? {
-        let taken = taken.map(tracing::field::display);
+    if let Some(backup) = restored::end_all_if_restored(&store, &*clock).await? {
+        let taken = backup.taken.map(tracing::field::display);
         tracing::warn!(taken, "this store comes from a backup: all sessions, refresh tokens and codes of before have ended");
     }
     let public_url = config.public_url.clone();
@@ -74,15 +81,6 @@ async fn claim(store: &Store, ring: String) -> Result<String, StoreError> {
         Err(StoreError::Conflict) => Ok(store.get(&key).await?.map_or(ring, |stored| stored.value)),
         Err(error) => Err(error),
     }
-}
-
-/// A store that cannot be read needs its backup (checklist F-19).
-fn with_way_out(error: anyhow::Error) -> anyhow::Error {
-    #[cfg(feature = "embedded")]
-    if let Some(crate::store::embedded::OpenError::Unreadable(_)) = error.downcast_ref() {
-        return anyhow::anyhow!("{error:#}; to put a backup in its place: vestibule store restore FILE --replace");
-    }
-    error
 }
 
 pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {

@@ -142,10 +142,10 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 /// What the person at the terminal should read.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Demo(demo) => demo.run().await,
-        Command::Serve(serve) => serve.run().await,
-        Command::Apply(apply) => apply.run().await,
-        Command::Keys(keys) => keys.run().await,
+        Command::Demo(demo) => demo.run().await.map_err(with_way_out),
+        Command::Serve(serve) => serve.run().await.map_err(with_way_out),
+        Command::Apply(apply) => apply.run().await.map_err(with_way_out),
+        Command::Keys(keys) => keys.run().await.map_err(with_way_out),
         Command::Store(store) => store.run().await,
         Command::CheckConfig(check) => check.run(),
         Command::Errors => {
@@ -153,6 +153,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// The command that helps where the server's store cannot be used: one that cannot be read needs its backup (checklist F-19),
+/// and a copy that was cut off has to be made again.
+fn with_way_out(error: anyhow::Error) -> anyhow::Error {
+    #[cfg(feature = "embedded")]
+    if let Some(crate::store::embedded::OpenError::Unreadable(_)) = error.downcast_ref() {
+        return anyhow::anyhow!("{error:#}; to put a backup in its place: vestibule store restore FILE --replace");
+    }
+    if error.is::<server::UnfinishedCopy>() {
+        return anyhow::anyhow!(
+            "{error:#}; copy again with `vestibule store copy --start-over`, or name another store in the configuration"
+        );
+    }
+    error
 }
 
 /// A line on standard output: what a command is for. Everything else is the log, on standard error.

@@ -18,51 +18,33 @@ use crate::{
     },
     mail::{OutboxItem, OutboxState},
     store::{
-        Batch, Entry, Key, Partition, Races, StoreError, Write,
-        records::{self, Store, TenantCutoff, decode, kind, sessions_over},
-        walk::Walk,
+        Batch, Entry, Key, Partition, Races, StoreError,
+        records::{self, Backup, Store, TenantCutoff, decode, kind, sessions_over},
+        walk,
     },
 };
 
-/// Deletes of one commit.
-const BATCH: usize = 256;
-
-/// Ends what may have ended since, if the store is a backup. Says whether it was one, and when that was taken.
+/// Ends what may have ended since, if the store is a backup. Gives the mark of the backup that it was.
 ///
 /// Done again after it was cut off in the middle, it is done whole: the store stops being a backup at the very end.
 ///
 /// # Errors
 /// When the store is unavailable.
-pub async fn end_all_of_before(store: &Store, clock: &dyn Clock) -> Result<Option<Option<Timestamp>>, StoreError> {
+pub async fn end_all_if_restored(store: &Store, clock: &dyn Clock) -> Result<Option<Backup>, StoreError> {
     let key = records::backup();
     let Some(mark) = store.get(&key).await? else { return Ok(None) };
     for listed in store.list(&records::tenants_listed()).await? {
         let tenant = listed.value.id;
         for kind in [kind::REFRESH_FAMILY, kind::SESSION_FAMILY, kind::PASSCODE, kind::OUTBOX] {
-            delete(store, tenant, kind).await?;
+            walk::delete(&**store.backend(), Key::new(Partition::Tenant(tenant), kind, &[]), is_trace).await?;
         }
         cut_off(store, tenant, clock.now(), mark.value.taken).await?;
     }
     match store.commit(Batch::new(Partition::Global).unchanged(&key, Some(&mark)).delete(&key)).await {
         // Another node did the same at the same time.
-        Ok(()) | Err(StoreError::Conflict) => Ok(Some(mark.value.taken)),
+        Ok(()) | Err(StoreError::Conflict) => Ok(Some(mark.value)),
         Err(error) => Err(error),
     }
-}
-
-async fn delete(store: &Store, tenant: TenantId, kind: u8) -> Result<(), StoreError> {
-    let partition = Partition::Tenant(tenant);
-    let mut walk = Walk::under(&**store.backend(), Key::new(partition, kind, &[]));
-    let mut batch = Batch::new(partition);
-    while let Some(entry) = walk.next().await? {
-        if !is_trace(&entry) {
-            batch = batch.write(Write::Delete(entry.key));
-        }
-        if batch.writes().len() == BATCH {
-            store.commit(std::mem::replace(&mut batch, Batch::new(partition))).await?;
-        }
-    }
-    store.commit(batch).await
 }
 
 /// The trace of a mail that was given up is for people to read, and is not sent.
@@ -105,7 +87,7 @@ mod tests {
         live::{Live, SessionStanding},
         mail::{MailId, outbox_item},
         server,
-        store::records::Backup,
+        store::{Write, walk::Walk},
     };
 
     const CONFIG: &str = "public_url = \"https://vestibule.example\"\ndata = \".\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
@@ -141,14 +123,14 @@ mod tests {
             batch = batch.put(&outbox_item(tenant(), id), &item);
         }
         store.commit(batch).await.unwrap();
-        assert_eq!(end_all_of_before(store, &*house.foundation.clock).await.unwrap(), None, "it is no backup");
+        assert_eq!(end_all_if_restored(store, &*house.foundation.clock).await.unwrap(), None, "it is no backup");
         assert_eq!(count(store, kind::REFRESH_FAMILY).await, 300);
 
         let mark = Batch::new(Partition::Global).put(&records::backup(), &Backup { taken: Some(before) });
         store.commit(mark).await.unwrap();
         house.clock.advance(3600);
         let restored = house.foundation.now();
-        assert_eq!(end_all_of_before(store, &*house.foundation.clock).await.unwrap(), Some(Some(before)));
+        assert_eq!(end_all_if_restored(store, &*house.foundation.clock).await.unwrap(), Some(Backup { taken: Some(before) }));
         for kind in ending {
             assert_eq!(count(store, kind).await, 0);
         }
@@ -170,7 +152,7 @@ mod tests {
         assert_eq!(standing(restored - a_second), SessionStanding::Ended);
         assert_eq!(standing(restored + a_second), SessionStanding::Valid);
 
-        assert_eq!(end_all_of_before(store, &*house.foundation.clock).await.unwrap(), None, "once is enough");
+        assert_eq!(end_all_if_restored(store, &*house.foundation.clock).await.unwrap(), None, "once is enough");
         house.clock.advance(24 * 3600);
         assert_eq!(count(store, kind::TENANT_CUTOFF).await, 1, "as long as a session may last");
         house.clock.advance(3600);
