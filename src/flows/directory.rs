@@ -28,7 +28,7 @@ use crate::{
     oidc::keys::KeySet,
     store::{
         Change, Key, Partition, StoreError,
-        records::{self, Claim, RecordKey, TermsEpoch, decode, kind},
+        records::{self, Claim, RecordKey, TermsEpoch, kind, take},
     },
 };
 
@@ -168,8 +168,8 @@ impl Directory {
         // The epoch first: a snapshot may be newer than its epoch says, never older.
         let known = [records::terms_epoch(id).key().clone(), records::tenant(id).key().clone()];
         let mut found = store.entries(&known).await?.into_iter();
-        let terms_epoch = found.next().flatten().map(decode::<TermsEpoch>).transpose()?;
-        let Some(tenant) = found.next().flatten().map(decode::<Tenant>).transpose()? else { return Ok(None) };
+        let terms_epoch = take::<TermsEpoch>(&mut found)?;
+        let Some(tenant) = take::<Tenant>(&mut found)? else { return Ok(None) };
         let (apps, federations, agreements, keys) =
             (records::apps(id), records::federations(id), records::agreements(id), records::signing_keys(id));
         let (apps, federations, agreements, keys) =

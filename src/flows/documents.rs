@@ -10,7 +10,7 @@ use crate::{
     error::Code,
     store::{
         StoreError,
-        records::{self, DocumentInfo, Store, decode},
+        records::{self, DocumentInfo, Store, take},
     },
 };
 
@@ -68,7 +68,7 @@ async fn read(store: &Store, tenant: TenantId, id: &DocumentId) -> Result<Vec<u8
     let chunk = |index| records::document_chunk(tenant, id, index);
     // Most are one chunk long: what it is and its beginning in one round trip.
     let mut found = store.entries(&[records::document(tenant, id).key().clone(), chunk(0)]).await?.into_iter();
-    let info: DocumentInfo = found.next().flatten().map(decode).transpose()?.ok_or_else(damaged)?.value;
+    let info: DocumentInfo = take(&mut found)?.ok_or_else(damaged)?.value;
     let mut chunks: Vec<_> = found.take(info.chunks as usize).collect();
     if info.chunks > 1 {
         chunks.extend(store.entries(&(1..info.chunks).map(chunk).collect::<Vec<_>>()).await?);

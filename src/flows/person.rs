@@ -12,7 +12,7 @@ use crate::{
     error::Code,
     store::{
         Entry, Key, StoreError,
-        records::{self, Assignment, Stored, UserRef, decode},
+        records::{self, Assignment, Stored, UserRef, take},
     },
 };
 
@@ -42,9 +42,12 @@ impl PersonRecords {
     /// # Errors
     /// When a record is unreadable.
     pub fn from_entries(entries: &mut impl Iterator<Item = Option<Entry>>, app: Option<AppId>) -> Result<Self, StoreError> {
-        let user = entries.next().flatten().map(decode).transpose()?;
-        let acceptances = entries.next().flatten().map(decode).transpose()?;
-        let assignment = app.and_then(|_| entries.next().flatten()).map(decode).transpose()?;
+        let user = take(entries)?;
+        let acceptances = take(entries)?;
+        let assignment = match app {
+            Some(_) => take(entries)?,
+            None => None,
+        };
         Ok(Self { user, acceptances, assignment, by_identity: None })
     }
 
@@ -109,8 +112,11 @@ impl<'a> Recognition<'a> {
         proof: &VerifiedIdentity,
         entries: &mut impl Iterator<Item = Option<Entry>>,
     ) -> Result<Result<PersonRecords, Code>, StoreError> {
-        let by_identity: Option<Stored<UserRef>> = entries.next().flatten().map(decode).transpose()?;
-        let by_address = self.address.and_then(|_| entries.next().flatten()).map(decode::<UserRef>).transpose()?;
+        let by_identity: Option<Stored<UserRef>> = take(entries)?;
+        let by_address: Option<Stored<UserRef>> = match self.address {
+            Some(_) => take(entries)?,
+            None => None,
+        };
         let mut read = Vec::with_capacity(2);
         if let Some(likely) = self.likely {
             read.push((likely, PersonRecords::from_entries(entries, self.app)?));

@@ -26,7 +26,7 @@ use crate::{
     secret::Secret,
     store::{
         Batch, StoreError,
-        records::{self, Stored, UserRef, decode},
+        records::{self, Stored, UserRef, take},
     },
 };
 
@@ -114,8 +114,7 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let tenant = view.tenant.id;
     let index = [records::address(tenant, &address).key().clone()];
     let (asked, found) = vestibule.passcodes.ask(&view.tenant, &address, client, &index).await?;
-    let index: Option<Stored<UserRef>> =
-        found.into_iter().flatten().next().map(decode).transpose().map_err(StoreError::refusal)?;
+    let index: Option<Stored<UserRef>> = take(&mut found.into_iter()).map_err(StoreError::refusal)?;
     let user = index.as_ref().map_or(UserId(uuid::Uuid::nil()), |index| index.value.user);
     let holder = index.map(|index| index.value).filter(|index| index.guest);
     let language = holder.as_ref().and_then(|holder| holder.language.clone());

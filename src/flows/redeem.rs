@@ -26,7 +26,7 @@ use crate::{
     error::Code,
     store::{
         Batch, Partition, Races, StoreError,
-        records::{self, Acceptances, Stored, UserRef, decode},
+        records::{self, Acceptances, Stored, UserRef, take},
     },
 };
 
@@ -48,7 +48,7 @@ pub async fn commit_agreed(
         let head = [records::audit_head(view.tenant.id).key().clone()];
         let read = Loaded::read(foundation, view, journey, session, &head).await.map_err(StoreError::refusal)?;
         let Read { loaded, records, beside } = read;
-        let head = beside.into_iter().flatten().next().map(decode).transpose().map_err(StoreError::refusal)?;
+        let head = take(&mut beside.into_iter()).map_err(StoreError::refusal)?;
         crash::point("redeem-read");
         journey.seen = Seen::of(&loaded, now);
         match next(&loaded.facts(view, journey, languages)) {
@@ -174,9 +174,8 @@ pub async fn record_decline(vestibule: &Vestibule, view: &TenantView, declined: 
     loop {
         let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
         let mut entries = foundation.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
-        let stored: Option<Stored<Acceptances>> =
-            entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
-        let head = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
+        let stored: Option<Stored<Acceptances>> = take(&mut entries).map_err(StoreError::refusal)?;
+        let head = take(&mut entries).map_err(StoreError::refusal)?;
         let mut all = stored.as_ref().map(|stored| stored.value.clone()).unwrap_or_default();
         if is_recorded(&all, declined) {
             return Ok(());

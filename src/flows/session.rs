@@ -17,7 +17,7 @@ use crate::{
     secret::constant_time_eq,
     store::{
         Batch, Partition, Races, StoreError,
-        records::{self, SessionEnd, decode},
+        records::{self, SessionEnd, take},
     },
 };
 
@@ -135,7 +135,7 @@ pub async fn end_because(foundation: &Foundation, session: &Session, why: Activi
         if entries.next().flatten().is_some() {
             return Ok(());
         }
-        let head = entries.next().flatten().map(decode).transpose()?;
+        let head = take(&mut entries)?;
         let mut batch = Batch::new(Partition::Tenant(session.tenant));
         for of_session in foundation.store.list(&records::session_families(session.tenant, session.id)).await? {
             let family = of_session.value.family;

@@ -37,7 +37,7 @@ use crate::{
     secret::Secret,
     store::{
         Batch, Partition, Races, StoreError,
-        records::{self, SessionFamily, Stored, UsedCode, decode},
+        records::{self, SessionFamily, Stored, UsedCode, take},
     },
 };
 
@@ -191,8 +191,7 @@ async fn refresh(
     for _ in 0..4 {
         let now = foundation.now();
         let mut entries = foundation.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
-        let family: Stored<RefreshFamily> =
-            entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?.ok_or(Code::GrantInvalid)?;
+        let family: Stored<RefreshFamily> = take(&mut entries).map_err(StoreError::refusal)?.ok_or(Code::GrantInvalid)?;
         let rotated = match family.value.rotate(&presented, client, requested, tenant, &foundation.ring, now) {
             Ok(rotated) => rotated,
             Err(RefreshError::Reused(revoked)) => {
@@ -238,9 +237,9 @@ async fn family_reused(
             let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
             let mut entries = foundation.store.entries(&keys).await?.into_iter();
             // Whatever it became meanwhile, it is revoked; when it is gone, there is nothing left to revoke.
-            let current: Option<Stored<RefreshFamily>> = entries.next().flatten().map(decode).transpose()?;
+            let current: Option<Stored<RefreshFamily>> = take(&mut entries)?;
             let Some(current) = current else { return Ok(()) };
-            let head = entries.next().flatten().map(decode).transpose()?;
+            let head = take(&mut entries)?;
             let same = current.version == read.version;
             let ended = if same { revoked.clone() } else { current.value.clone().revoke(foundation.now()) };
             let batch = Batch::new(Partition::Tenant(tenant)).unchanged(key, Some(&current));

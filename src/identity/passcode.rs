@@ -23,7 +23,7 @@ use crate::{
     secret::{Secret, constant_time_eq},
     store::{
         Batch, Entry, Key, Partition, Races, StoreError,
-        records::{RecordKey, Store, Stored, decode, kind},
+        records::{RecordKey, Store, Stored, kind, take},
     },
 };
 
@@ -121,7 +121,7 @@ impl Passcodes {
         let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
         let keys: Vec<_> = std::iter::once(counter.key()).chain(beside).cloned().collect();
         let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
-        let counter = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
+        let counter = take(&mut entries).map_err(StoreError::refusal)?;
         Ok((Asked { tenant, address, counter }, entries.collect()))
     }
 
@@ -229,8 +229,8 @@ impl Passcodes {
     async fn read(&self, place: &Place, beside: &[Key]) -> Result<Found, Code> {
         let keys: Vec<_> = [place.challenge.key(), place.counter.key()].into_iter().chain(beside).cloned().collect();
         let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
-        let challenge = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
-        let counter = entries.next().flatten().map(decode).transpose().map_err(StoreError::refusal)?;
+        let challenge = take(&mut entries).map_err(StoreError::refusal)?;
+        let counter = take(&mut entries).map_err(StoreError::refusal)?;
         Ok((challenge, counter, entries.collect()))
     }
 

@@ -19,8 +19,9 @@ use super::{
 use crate::{
     domain::TenantId,
     store::{
-        Batch, Change, Key, Page, Partition, StoreError,
+        Batch, Change, Key, Partition, StoreError,
         records::{Store, Stored, decode, kind, tenants_listed},
+        walk::Walk,
     },
 };
 
@@ -158,24 +159,14 @@ impl Worker {
 
     /// Plans every mail that waits in the store.
     async fn scan(&self, agenda: &mut Agenda) -> Result<(), StoreError> {
-        const PAGE: usize = 200;
         for listed in self.store.list(&tenants_listed()).await? {
-            let prefix = outbox_items(listed.value.id);
-            let mut after = None;
-            loop {
-                let entries = self.store.backend().scan(prefix.key(), Page { after, limit: PAGE }).await?;
-                for entry in &entries {
-                    if let Some(place) = place(&entry.key) {
-                        match decode::<OutboxItem>(entry.clone()) {
-                            Ok(item) if matches!(item.value.state, OutboxState::Failed { .. }) => {}
-                            Ok(item) => agenda.plan(place, item.value.next_attempt),
-                            Err(error) => warn!(%error, mail = %place.1, "a queued mail is unreadable"),
-                        }
-                    }
-                }
-                after = entries.last().map(|entry| entry.key.clone());
-                if entries.len() < PAGE {
-                    break;
+            let mut walk = Walk::under(&**self.store.backend(), outbox_items(listed.value.id).key().clone());
+            while let Some(entry) = walk.next().await? {
+                let Some(place) = place(&entry.key) else { continue };
+                match decode::<OutboxItem>(entry) {
+                    Ok(item) if matches!(item.value.state, OutboxState::Failed { .. }) => {}
+                    Ok(item) => agenda.plan(place, item.value.next_attempt),
+                    Err(error) => warn!(%error, mail = %place.1, "a queued mail is unreadable"),
                 }
             }
         }

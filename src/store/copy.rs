@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     Backend, Batch, Change, Entry, Key, Partition, StoreError, Watch, Write,
-    records::{self, Unfinished, decode},
+    records::{self, Unfinished, take},
     walk::{self, Walk},
 };
 use crate::clock::Clock;
@@ -173,8 +173,8 @@ async fn copy_marking(
 /// # Errors
 /// When the store is unavailable.
 pub async fn unfinished_since(store: &dyn Backend) -> Result<Option<Timestamp>, StoreError> {
-    let entry = store.get(&[records::unfinished().key().clone()]).await?.pop().flatten();
-    Ok(entry.map(decode::<Unfinished>).transpose()?.map(|mark| mark.value.since))
+    let found = store.get(&[records::unfinished().key().clone()]).await?;
+    Ok(take::<Unfinished>(&mut found.into_iter())?.map(|mark| mark.value.since))
 }
 
 /// Puts the mark on an empty target.

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_record_is_in_the_table_once() {
-        let declared = include_str!("../../store/records.rs").lines().filter_map(|line| {
+        let declared = include_str!("../../store/records/kind.rs").lines().filter_map(|line| {
             let (name, number) = line.trim().strip_prefix("pub const ")?.split_once(": u8 = ")?;
             Some((name, number.trim_end_matches(';').parse::<u8>().expect("a number")))
         });
