@@ -188,7 +188,8 @@ async fn refresh(
     let mut keys = vec![key.key().clone()];
     keys.extend(PersonRecords::keys(tenant, presented.user(), app));
     // A lost race means that somebody else rotated first: decided again, that is grace or reuse.
-    for _ in 0..4 {
+    let mut races = Races::at_most(3);
+    loop {
         let now = foundation.now();
         let mut entries = foundation.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
         let family: Stored<RefreshFamily> = take(&mut entries).map_err(StoreError::refusal)?.ok_or(Code::GrantInvalid)?;
@@ -210,15 +211,12 @@ async fn refresh(
                 .unchanged(&key, Some(&family))
                 .absent(&records::session_end(tenant, sign_in.session))
                 .put_until(&key, next, Some(next.expires));
-            match foundation.store.commit(batch).await {
-                Ok(()) => {}
-                Err(StoreError::Conflict) => continue,
-                Err(error) => return Err(error.refusal()),
+            if !races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
+                continue;
             }
         }
         return Ok(TokenResponse { refresh_token: Some(rotated.token.expose().to_owned()), ..tokens });
     }
-    Err(Code::Changed)
 }
 
 async fn family_reused(
