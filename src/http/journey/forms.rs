@@ -213,8 +213,11 @@ async fn commit(mut open: Open) -> Response {
     match next(&loaded.facts(&open.view, &open.journey, &open.languages.wished)) {
         Step::Redeem => {}
         Step::Refuse(_) => return open.go_on(),
+        // Nothing is: another click recorded it all. This sign-in takes the place of the session before it all the same
+        // (checklist S-66).
+        Step::Land => return take_the_place(open).await,
         // Something is owed still: the next page says what.
-        _ => return take_the_place(open).await,
+        Step::Identify | Step::Authenticate(_) | Step::ReviewPermissions | Step::Terms(_) => return take_the_place(open).await,
     }
     let session = open.session.clone();
     let languages = open.languages.wished.clone();

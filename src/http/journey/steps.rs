@@ -48,6 +48,7 @@ pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
         Step::Refuse(code) => refuse(open, &loaded, code),
         Step::ReviewPermissions => review(open, &loaded, &journey.demands()),
         Step::Terms(owed) => terms(open, &loaded, owed, error).await,
+        // `Land` never comes here: what owes nothing is settled, which is not an error.
         Step::Redeem | Step::Land => resume(open, &loaded),
     }
 }
