@@ -1,9 +1,8 @@
 //! Stored documents, put together from their chunks and checked against their names.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
 
 use crate::{
     domain::{TenantId, terms::DocumentId},
@@ -24,7 +23,7 @@ const KEPT: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Documents {
     store: Store,
-    kept: papaya::HashMap<(TenantId, DocumentId), Arc<[u8]>>,
+    kept: papaya::HashMap<(TenantId, DocumentId), Bytes>,
     bytes: AtomicUsize,
 }
 
@@ -39,17 +38,19 @@ impl Documents {
     ///
     /// # Errors
     /// When it is not there whole, or the store is unavailable.
-    pub async fn bytes(&self, tenant: TenantId, id: &DocumentId) -> Result<Arc<[u8]>, Code> {
+    pub async fn bytes(&self, tenant: TenantId, id: &DocumentId) -> Result<Bytes, Code> {
         if let Some(kept) = self.kept.pin().get(&(tenant, *id)) {
-            return Ok(Arc::clone(kept));
+            return Ok(kept.clone());
         }
-        let bytes: Arc<[u8]> = read(&self.store, tenant, id).await.map_err(StoreError::refusal)?.into();
+        let bytes = read(&self.store, tenant, id).await.map_err(StoreError::refusal)?;
+        // Boxed, so that no more is kept than is counted.
+        let bytes = Bytes::from(bytes.into_boxed_slice());
         if bytes.len() <= LARGE {
             if self.bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len() > KEPT {
                 self.kept.pin().clear();
                 self.bytes.store(bytes.len(), Ordering::Relaxed);
             }
-            self.kept.pin().insert((tenant, *id), Arc::clone(&bytes));
+            self.kept.pin().insert((tenant, *id), bytes.clone());
         }
         Ok(bytes)
     }
@@ -59,7 +60,7 @@ impl Documents {
     /// # Errors
     /// When it is not there whole or not UTF-8, or the store is unavailable.
     pub async fn text(&self, tenant: TenantId, id: &DocumentId) -> Result<String, Code> {
-        String::from_utf8(self.bytes(tenant, id).await?.to_vec()).map_err(|_| Code::Internal)
+        String::from_utf8(self.bytes(tenant, id).await?.into()).map_err(|_| Code::Internal)
     }
 }
 

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{HeaderValue, header};
 
 use super::{
@@ -47,7 +48,7 @@ pub async fn document(
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
     };
     if version.media == MediaType::Pdf {
-        return pdf(&bytes, open.chrome(None).https);
+        return pdf(bytes, open.chrome(None).https);
     }
     let Ok(text) = std::str::from_utf8(&bytes) else { return open.visit.refuse_in(Some(&open.view), Code::Internal) };
     let mut chrome = open.chrome(None);
@@ -58,8 +59,8 @@ pub async fn document(
 }
 
 /// A PDF as a document of its own, in the browser's viewer: never executed, never framed, never sniffed.
-fn pdf(bytes: &[u8], https: bool) -> Response {
-    let mut response = Response::new(Body::from(bytes.to_vec()));
+fn pdf(bytes: Bytes, https: bool) -> Response {
+    let mut response = Response::new(Body::from(bytes));
     protect(response.headers_mut(), None, https);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
@@ -81,7 +82,7 @@ pub async fn logo(State(_): State<Arc<Vestibule>>, Path((authority, logo)): Path
     let Some(wanted) = wanted else { return visit.refuse_in(Some(&view), Code::PathUnknown) };
     match visit.vestibule.documents.bytes(view.tenant.id, &wanted).await {
         Ok(bytes) => {
-            let mut response = Response::new(Body::from(bytes.to_vec()));
+            let mut response = Response::new(Body::from(bytes));
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
