@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, directory::TenantView, seen::Seen};
+use super::{Foundation, directory::TenantView, seen::Seen, session::Session};
 use crate::{
     domain::{
         EmailAddress, SessionId, TenantId, UserId,
@@ -204,9 +204,10 @@ impl Journey {
         self.seen = None;
     }
 
-    /// Whether a session may vouch for the person: not for somebody else, whom they said they are.
-    pub(super) fn may_come_by_session(&self) -> bool {
-        !self.switching && self.address.is_none()
+    /// The session, if it may vouch for the person: not where they prove anew who they are, and not for somebody else, whom
+    /// they said they are.
+    pub(super) fn vouched_by<'a>(&self, session: Option<&'a Session>) -> Option<&'a Session> {
+        session.filter(|_| self.proof.is_none() && !self.switching && self.address.is_none())
     }
 
     /// Whether an earlier sign-in is not enough.

@@ -66,7 +66,7 @@ impl Loaded {
         session: Option<&Session>,
         languages: &[LanguageTag],
     ) -> Result<Self, StoreError> {
-        let session = session.filter(|_| journey.proof.is_none() && journey.may_come_by_session());
+        let session = journey.vouched_by(session);
         let now = vestibule.foundation.now();
         if let Some(seen) = &journey.seen
             && let Some(loaded) = seen.recall(vestibule, view.tenant.id, journey, session)
@@ -79,7 +79,8 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// Reads what there is to know, and `beside` it in the same round trip.
+    /// Reads what there is to know, and `beside` it in the same round trip. `session` is what [`Journey::vouched_by`] lets
+    /// vouch for the person.
     ///
     /// # Errors
     /// When the store is unavailable.
@@ -91,7 +92,6 @@ impl Loaded {
         beside: &[Key],
     ) -> Result<Read, StoreError> {
         let (tenant, app) = (view.tenant.id, journey.destination.app());
-        let session = session.filter(|_| journey.proof.is_none() && journey.may_come_by_session());
         let likely = journey.seen.as_ref().map(|seen| seen.user().id).or(journey.holder);
         let recognition = journey.proof.as_ref().map(|proof| Recognition::of(&proof.identity, tenant, app, likely));
         let of_person = match (&recognition, session) {
@@ -125,7 +125,7 @@ impl Loaded {
 
     /// What the records of a user say.
     #[must_use]
-    pub fn of(records: &PersonRecords) -> Self {
+    pub(super) fn of(records: &PersonRecords) -> Self {
         Self {
             user: records.user.as_ref().map(|stored| stored.value.clone()),
             acceptances: records.acceptances.as_ref().map(|stored| stored.value.clone()).unwrap_or_default(),

@@ -11,7 +11,7 @@ pub mod keys;
 pub mod live;
 mod loaded;
 pub mod passwords;
-pub mod person;
+mod person;
 pub mod prove;
 pub mod redeem;
 pub mod restored;

@@ -18,21 +18,21 @@ use crate::{
 
 /// A user with what belongs to them, as it was read: what a commit about them checks.
 #[derive(Clone, Debug, Default)]
-pub struct PersonRecords {
+pub(super) struct PersonRecords {
     /// The user.
-    pub user: Option<Stored<User>>,
+    pub(super) user: Option<Stored<User>>,
     /// Their answers to agreements.
-    pub acceptances: Option<Stored<Vec<Acceptance>>>,
+    pub(super) acceptances: Option<Stored<Vec<Acceptance>>>,
     /// Their assignment to the app.
-    pub assignment: Option<Stored<Assignment>>,
+    pub(super) assignment: Option<Stored<Assignment>>,
     /// Who has the identity that was proven, if it was read.
-    pub by_identity: Option<Stored<UserRef>>,
+    pub(super) by_identity: Option<Stored<UserRef>>,
 }
 
 impl PersonRecords {
     /// The keys to read for a user who is known already; take the answers to [`PersonRecords::from_entries`].
     #[must_use]
-    pub fn keys(tenant: TenantId, user: UserId, app: Option<AppId>) -> Vec<Key> {
+    pub(super) fn keys(tenant: TenantId, user: UserId, app: Option<AppId>) -> Vec<Key> {
         let own = [records::user(tenant, user).key().clone(), records::acceptances(tenant, user).key().clone()];
         own.into_iter().chain(app.map(|app| records::assignment(tenant, user, app).key().clone())).collect()
     }
@@ -41,7 +41,10 @@ impl PersonRecords {
     ///
     /// # Errors
     /// When a record is unreadable.
-    pub fn from_entries(entries: &mut impl Iterator<Item = Option<Entry>>, app: Option<AppId>) -> Result<Self, StoreError> {
+    pub(super) fn from_entries(
+        entries: &mut impl Iterator<Item = Option<Entry>>,
+        app: Option<AppId>,
+    ) -> Result<Self, StoreError> {
         let user = take(entries)?;
         let acceptances = take(entries)?;
         let assignment = match app {
@@ -55,7 +58,12 @@ impl PersonRecords {
     ///
     /// # Errors
     /// When the store is unavailable or a record is unreadable.
-    pub async fn read(foundation: &Foundation, tenant: TenantId, user: UserId, app: Option<AppId>) -> Result<Self, StoreError> {
+    pub(super) async fn read(
+        foundation: &Foundation,
+        tenant: TenantId,
+        user: UserId,
+        app: Option<AppId>,
+    ) -> Result<Self, StoreError> {
         let entries = foundation.store.entries(&Self::keys(tenant, user, app)).await?;
         Self::from_entries(&mut entries.into_iter(), app)
     }
@@ -66,23 +74,23 @@ impl PersonRecords {
 /// Where it was seen before whom that leads to, their records are read at the same time as what leads to them, so that one
 /// round trip does; should it lead to somebody else by now, a second one reads theirs.
 #[derive(Clone, Copy, Debug)]
-pub struct Recognition<'a> {
+pub(super) struct Recognition<'a> {
     /// In which tenant.
-    pub tenant: TenantId,
+    pub(super) tenant: TenantId,
     /// On the way to which app; `None` for the panel.
-    pub app: Option<AppId>,
+    pub(super) app: Option<AppId>,
     /// The identity.
-    pub identity: &'a Identity,
+    pub(super) identity: &'a Identity,
     /// The address that is proven with it.
-    pub address: Option<&'a EmailAddress>,
+    pub(super) address: Option<&'a EmailAddress>,
     /// Who it was when somebody looked last.
-    pub likely: Option<UserId>,
+    pub(super) likely: Option<UserId>,
 }
 
 impl<'a> Recognition<'a> {
     /// Of somebody who has proven who they are.
     #[must_use]
-    pub fn of(proof: &'a VerifiedIdentity, tenant: TenantId, app: Option<AppId>, likely: Option<UserId>) -> Self {
+    pub(super) fn of(proof: &'a VerifiedIdentity, tenant: TenantId, app: Option<AppId>, likely: Option<UserId>) -> Self {
         let (address, likely) = match proof.source {
             // The password was this user's: the subject is the user.
             IdentitySource::LocalAccount => (None, proof.identity.subject.parse().ok()),
@@ -95,7 +103,7 @@ impl<'a> Recognition<'a> {
 
     /// What to read; take the answers to [`Recognition::finish`].
     #[must_use]
-    pub fn keys(&self) -> Vec<Key> {
+    pub(super) fn keys(&self) -> Vec<Key> {
         let by_identity = records::identity(self.tenant, self.identity).key().clone();
         let by_address = self.address.map(|address| records::address(self.tenant, address).key().clone());
         let likely = self.likely.map(|user| PersonRecords::keys(self.tenant, user, self.app));
@@ -106,7 +114,7 @@ impl<'a> Recognition<'a> {
     ///
     /// # Errors
     /// When the store is unavailable or a record is unreadable.
-    pub async fn finish(
+    pub(super) async fn finish(
         &self,
         foundation: &Foundation,
         proof: &VerifiedIdentity,

@@ -46,8 +46,8 @@ pub async fn commit_agreed(
     loop {
         let now = foundation.now();
         let head = [records::audit_head(view.tenant.id).key().clone()];
-        let read = Loaded::read(foundation, view, journey, session, &head).await.map_err(StoreError::refusal)?;
-        let Read { loaded, records, beside } = read;
+        let read = Loaded::read(foundation, view, journey, journey.vouched_by(session), &head).await;
+        let Read { loaded, records, beside } = read.map_err(StoreError::refusal)?;
         let head = take(&mut beside.into_iter()).map_err(StoreError::refusal)?;
         crash::point("redeem-read");
         journey.seen = Seen::of(&loaded, now);

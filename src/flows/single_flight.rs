@@ -1,7 +1,7 @@
 //! Many who need the same thing at once ask the store once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     hash::Hash,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,7 +15,14 @@ use std::{
 /// and shares the next one with all others who came meanwhile. So however many come, at most two reads follow each other.
 pub(super) struct SingleFlight<K: Eq + Hash + Clone, T>(Mutex<Flights<K, T>>);
 
-type Flights<K, T> = HashMap<K, Arc<Flight<T>>>;
+type Flights<K, T> = HashMap<K, Boarded<T>>;
+
+/// A flight, and how many are on it: counted under the lock, so that of two who leave at once the second knows that it is
+/// the last.
+struct Boarded<T> {
+    flight: Arc<Flight<T>>,
+    passengers: usize,
+}
 
 struct Flight<T> {
     /// Numbers arrivals and reads in the order in which they happen.
@@ -46,7 +53,7 @@ impl<K: Eq + Hash + Clone, T: Clone> SingleFlight<K, T> {
         read: impl FnOnce() -> F,
     ) -> T {
         let passenger = Passenger::board(self, key);
-        let Some(flight) = &passenger.flight else { return read().await };
+        let flight = &passenger.flight;
         let came = flight.moments.fetch_add(1, Ordering::SeqCst);
         let mut last = flight.last.lock().await;
         if let Some(known) = known() {
@@ -74,24 +81,26 @@ impl<K: Eq + Hash + Clone, T> SingleFlight<K, T> {
 struct Passenger<'a, K: Eq + Hash + Clone, T> {
     flights: &'a SingleFlight<K, T>,
     key: K,
-    flight: Option<Arc<Flight<T>>>,
+    flight: Arc<Flight<T>>,
 }
 
 impl<'a, K: Eq + Hash + Clone, T> Passenger<'a, K, T> {
     fn board(flights: &'a SingleFlight<K, T>, key: &K) -> Self {
-        let new = || Arc::new(Flight { moments: AtomicU64::new(0), last: tokio::sync::Mutex::new(None) });
-        let flight = Arc::clone(flights.flights().entry(key.clone()).or_insert_with(new));
-        Self { flights, key: key.clone(), flight: Some(flight) }
+        let new = || Flight { moments: AtomicU64::new(0), last: tokio::sync::Mutex::new(None) };
+        let mut known = flights.flights();
+        let boarded = known.entry(key.clone()).or_insert_with(|| Boarded { flight: Arc::new(new()), passengers: 0 });
+        boarded.passengers += 1;
+        Self { flights, key: key.clone(), flight: Arc::clone(&boarded.flight) }
     }
 }
 
 impl<K: Eq + Hash + Clone, T> Drop for Passenger<'_, K, T> {
     fn drop(&mut self) {
         let mut flights = self.flights.flights();
-        // Left under the lock, so that of two who leave at once the second sees that it is the last.
-        self.flight = None;
-        if flights.get(&self.key).is_some_and(|flight| Arc::strong_count(flight) == 1) {
-            flights.remove(&self.key);
+        let Entry::Occupied(mut boarded) = flights.entry(self.key.clone()) else { return };
+        boarded.get_mut().passengers -= 1;
+        if boarded.get().passengers == 0 {
+            boarded.remove();
         }
     }
 }
