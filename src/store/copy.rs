@@ -32,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Failed {
     /// Why.
     pub error: CopyError,
-    /// Whether the target was marked as unfinished: then it may hold a part of the copy. Otherwise it is as it was.
+    /// Whether the target is known to be marked as unfinished: then it may hold a part of the copy. Otherwise nothing was
+    /// written there but the mark itself, if the answer to that was lost.
     pub marked: bool,
 }
 
