@@ -313,21 +313,22 @@ impl Problems<'_> {
     /// Nothing when the file says nothing, or something wrong.
     fn store(&mut self, raw: Option<&Spanned<RawStore>>, folder: &Path, environment: Option<&Secret>) -> Option<Location> {
         let (url, span) = match (environment, raw) {
-            (Some(url), _) => (url, 0..0),
-            (None, Some(raw)) => (raw.get_ref().url.get_ref(), raw.get_ref().url.span()),
+            (Some(url), _) => (url, None),
+            (None, Some(raw)) => (raw.get_ref().url.get_ref(), Some(raw.get_ref().url.span())),
             (None, None) => return None,
         };
-        if url.expose().contains(SAMPLE_SECRET) {
-            self.at(span, "store.url", "this is the sample's password; put the real one there");
-            return None;
-        }
-        match url.expose().parse::<Location>() {
-            Ok(location) => Some(location.below(folder)),
-            Err(problem) => {
-                self.at(span, "store.url", &problem);
-                None
+        let parsed = match url.expose().contains(SAMPLE_SECRET) {
+            true => Err("this is the sample's password; put the real one there".to_owned()),
+            false => url.expose().parse::<Location>(),
+        };
+        match (parsed, span) {
+            (Ok(location), _) => return Some(location.below(folder)),
+            (Err(problem), Some(span)) => self.at(span, "store.url", &problem),
+            (Err(problem), None) => {
+                self.found.push(format!("VESTIBULE_STORE_URL, which takes the place of store.url: {problem}"))
             }
         }
+        None
     }
 
     fn outbound(&mut self, raw: &RawOutbound, folder: &Path) -> OutboundPolicy {

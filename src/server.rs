@@ -20,7 +20,7 @@ use crate::{
     seal::KeyRing,
     secret::Secret,
     store::{
-        Batch, Measured, Opened, Partition, StoreError, copy,
+        Batch, Measured, Opened, Page, Partition, StoreError, copy,
         records::{self, Store},
     },
 };
@@ -35,8 +35,8 @@ pub struct UnfinishedCopy {
     pub since: Timestamp,
 }
 
-/// Waits until the store is there, opens it and the key ring that belongs to it. Both are made at the first start. Beside them comes a future that
-/// resolves, with the reason, when this process cannot go on with the store and should be started again.
+/// Waits until the store is there, opens it and the key ring that belongs to it. Both are made at the first start. Beside
+/// them comes a future that resolves, with the reason, when this process cannot go on and should be started again.
 ///
 /// # Errors
 /// When another process has the store, when the ring cannot be read, or when it is not the one that seals this store: a
@@ -47,29 +47,64 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
     let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock))?;
     ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
-    if let Some(since) = copy::unfinished_since(&*store).await? {
+    let store = Store::new(Arc::new(Measured::new(store))).with_snapshots(snapshots);
+    let mut attempts = 0;
+    let ring = loop {
+        match unseal(config, key_ring, &store, &*clock, &*entropy).await {
+            Ok(ring) => break ring,
+            // One across a network may be away again for a moment.
+            Err(error) if attempts < ATTEMPTS && matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) => {
+                attempts += 1;
+                tracing::warn!(%error, "the store cannot be read yet");
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let public_url = config.public_url.clone();
+    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, failed))
+}
+
+/// How often a store that is open is tried to be read before its process gives up.
+const ATTEMPTS: usize = 20;
+
+/// The ring that seals a store, made where nothing was sealed yet.
+async fn unseal(
+    config: &Config,
+    key_ring: Option<&Secret>,
+    store: &Store,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> anyhow::Result<KeyRing> {
+    if let Some(since) = copy::unfinished_since(&**store.backend()).await? {
         return Err(UnfinishedCopy { store: config.store.to_string(), since }.into());
     }
-    let store = Store::new(Arc::new(Measured::new(store))).with_snapshots(snapshots);
     let sealed_by = store.get(&records::key_ring()).await?.map(|stored| stored.value);
+    let first = Page { after: None, limit: 1 };
+    if sealed_by.is_none() && !store.backend().scan(records::tenants_listed().key(), first).await?.is_empty() {
+        bail!(
+            "{}: there are tenants in this store, but it does not say which key ring seals it: it has lost records. A server \
+             that still runs on it puts that back; else restore a backup",
+            config.store
+        )
+    }
     let ring = match key_ring {
         Some(ring) => KeyRing::parse(ring.expose()).context("the key ring of the environment")?,
-        None => read_or_make_ring(&config.key_ring, sealed_by.is_none(), &*entropy)?,
+        None => read_or_make_ring(&config.key_ring, sealed_by.is_none(), entropy)?,
     };
     let sealed_by = match sealed_by {
         Some(known) => known,
-        None => claim(&store, ring.fingerprint()).await?,
+        None => claim(store, ring.fingerprint()).await?,
     };
     // A store is sealed by one ring for ever (rotation adds keys to it): another would silently lose every secret.
     if sealed_by != ring.fingerprint() {
         bail!("{}: this key ring is not the one that seals this store", config.store)
     }
-    if let Some(backup) = restored::end_all_if_restored(&store, &*clock).await? {
+    if let Some(backup) = restored::end_all_if_restored(store, clock).await? {
         let taken = backup.taken.map(tracing::field::display);
         tracing::warn!(taken, "this store comes from a backup: all sessions, refresh tokens and codes of before have ended");
     }
-    let public_url = config.public_url.clone();
-    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, failed))
+    Ok(ring)
 }
 
 /// Notes which ring seals a store that none has sealed yet; gives the one that does, which is another node's where several
@@ -107,7 +142,8 @@ fn read_or_make_ring(path: &Path, may_make: bool, entropy: &dyn Entropy) -> anyh
             make().with_context(|| format!("{}: a key ring cannot be made there", path.display()))?;
             read_key_ring(path).with_context(|| path.display().to_string())
         }
-        read => read.with_context(|| format!("{}: the key ring of this store", path.display())),
+        read => read
+            .with_context(|| format!("{}: the key ring that seals this store; copy it from where it was made", path.display())),
     }
 }
 
@@ -196,6 +232,7 @@ impl Server {
             let vestibule = opening.await?;
             start_workers(&vestibule, self.transport, &workers, &stop).await;
             door.open(&vestibule);
+            tracing::info!("ready");
             anyhow::Ok(vestibule)
         });
         // Connections wait a moment before they are told that nothing is ready yet; mostly it soon is.

@@ -54,6 +54,8 @@ struct CheckConfig {
     /// The configuration file.
     #[arg(default_value = "vestibule.toml")]
     file: PathBuf,
+    #[command(flatten)]
+    secrets: Secrets,
 }
 
 impl CheckConfig {
@@ -61,7 +63,7 @@ impl CheckConfig {
     /// machine can be checked too.
     fn run(self) -> anyhow::Result<()> {
         let name = self.file.display();
-        let config = Config::load(&self.file)?;
+        let config = Config::load_with(&self.file, self.secrets.environment())?;
         let Findings { problems, missing } = config.look_at_files();
         if !problems.is_empty() {
             let problems: Vec<_> = problems.iter().map(|problem| format!("{name}: {problem}")).collect();

@@ -9,7 +9,7 @@ use crate::{
     domain::TenantId,
     live::LiveEvent,
     store::{
-        Change, Key, Partition, StoreError, Watch, measured,
+        Batch, Change, Key, Partition, StoreError, Watch, measured,
         records::{self, SessionEnd, TenantCutoff, TermsEpoch, UserCutoff, decode, kind},
     },
 };
@@ -103,6 +103,7 @@ async fn tell(vestibule: &Vestibule, change: &Change) -> Result<(), StoreError> 
 
 /// After a gap everything is told again: each event says how things are, so that hearing it twice changes nothing.
 async fn reload(vestibule: &Vestibule) -> Result<(), StoreError> {
+    keep_ring(vestibule).await?;
     for tenant in vestibule.foundation.store.list(&records::tenants_listed()).await? {
         for event in events_of(vestibule, tenant.value.id).await? {
             vestibule.feed.publish(tenant.value.id, event);
@@ -110,6 +111,18 @@ async fn reload(vestibule: &Vestibule) -> Result<(), StoreError> {
         vestibule.feed.publish(tenant.value.id, LiveEvent::KeysChanged);
     }
     Ok(())
+}
+
+/// What was lost may be the record that says which ring seals the store. It is put back, before somebody with another ring
+/// finds a store that seems to be nobody's; and a store that another ring seals is none to serve from.
+async fn keep_ring(vestibule: &Vestibule) -> Result<(), StoreError> {
+    let (store, ring) = (&vestibule.foundation.store, vestibule.foundation.ring.fingerprint());
+    let key = records::key_ring();
+    match store.get(&key).await? {
+        Some(known) if known.value == ring => Ok(()),
+        Some(_) => Err(StoreError::Corrupt("it is sealed by another key ring".into())),
+        None => store.commit(Batch::new(Partition::Global).absent(&key).put(&key, &ring)).await,
+    }
 }
 
 /// What doors must know of a changed record, if anything.

@@ -54,6 +54,17 @@ pub async fn commit_agreed(
         match next(&loaded.facts(view, journey, languages)) {
             Step::Redeem => {}
             Step::Refuse(code) => return Err(code),
+            Step::Land => {
+                // Another click has made it true. Whoever says so vouches for it, so it must be as durable as if this one had:
+                // a commit that only checks waits for that.
+                let user = records.user.as_ref().ok_or(Code::NotInvited)?;
+                let key = records::user(view.tenant.id, user.value.id);
+                let seen = Batch::new(Partition::Tenant(view.tenant.id)).unchanged(&key, Some(user));
+                if races.won(foundation.store.commit(seen).await).map_err(StoreError::refusal)? {
+                    return Ok(());
+                }
+                continue;
+            }
             // Something is owed after all: the next page says what.
             _ => return Ok(()),
         }

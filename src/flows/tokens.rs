@@ -206,14 +206,14 @@ async fn refresh(
         let settled = still_settled(vestibule, view, client.app(), &loaded, sign_in)?;
         let grantee = grantee(view, client.app(), &settled, &loaded, sign_in, rotated.scopes, None)?;
         let tokens = mint(grantee, client.app(), &view.keys, &foundation.ring, now, &*foundation.entropy)?;
+        // Within the grace period there is nothing to write, but what somebody else wrote has to be durable before it is
+        // handed out again.
+        let mut batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&family));
         if let Some(next) = &rotated.family {
-            let batch = Batch::new(Partition::Tenant(tenant))
-                .unchanged(&key, Some(&family))
-                .absent(&records::session_end(tenant, sign_in.session))
-                .put_until(&key, next, Some(next.expires));
-            if !races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
-                continue;
-            }
+            batch = batch.absent(&records::session_end(tenant, sign_in.session)).put_until(&key, next, Some(next.expires));
+        }
+        if !races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
+            continue;
         }
         return Ok(TokenResponse { refresh_token: Some(rotated.token.expose().to_owned()), ..tokens });
     }

@@ -120,7 +120,10 @@ impl FromStr for Location {
         match text.split_once("://") {
             Some(("file", path)) => Ok(Self::Embedded(path.into())),
             Some(_) => Err("a store is a path, or a URL of Redis".into()),
-            None if text.is_empty() => Err("a store is a path, or a URL of Redis".into()),
+            // A URL that has lost its beginning; its password would become the name of a file.
+            None if text.is_empty() || (text.contains('@') && !text.contains('/')) => {
+                Err("a store is a path, or a URL of Redis".into())
+            }
             None => Ok(Self::Embedded(text.into())),
         }
     }

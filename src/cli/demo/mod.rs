@@ -44,7 +44,7 @@ pub(super) struct Demo {
     /// Keeps tenants, guests and sessions there instead of in a file below the data folder: a path, or a URL of Redis
     /// (`redis://127.0.0.1:6379?namespace=demo`). What a store holds can be read with the key ring beside it only, so a
     /// store that was used before goes with the same --data.
-    #[arg(long, env = "VESTIBULE_STORE_URL", hide_env_values = true, value_name = "URL", value_parser = super::secret)]
+    #[arg(long, env = "VESTIBULE_STORE_URL", hide_env_values = true, value_name = "URL", value_parser = super::secret, requires = "data")]
     store: Option<Secret>,
     /// The port that links and issuers name, when a proxy listens on it and passes requests on to the one of --listen.
     #[arg(long, value_name = "PORT", requires = "listen")]

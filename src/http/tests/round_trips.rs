@@ -46,7 +46,7 @@ async fn a_guest_who_has_a_session() {
     walk.note("refresh again, within the grace period");
     walk.site.userinfo(tokens["access_token"].as_str().unwrap()).await.json();
     walk.note("userinfo");
-    let within_grace = ("refresh again, within the grace period", 1);
+    let within_grace = ("refresh again, within the grace period", 2);
     walk.assert(&[("authorize", 1), ("token", 2), ("refresh", 2), within_grace, ("userinfo", 1)]);
 }
 

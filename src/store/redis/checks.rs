@@ -33,8 +33,18 @@ impl Verdict {
 
     pub(super) fn of(error: &RedisError) -> Self {
         match error.kind() {
-            ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Self::Refused(error.category().to_owned()),
-            _ => Self::Away(error.code().map_or_else(|| error.to_string(), |code| format!("it says {code}"))),
+            ErrorKind::AuthenticationFailed => Self::Refused("it does not accept this user and password".into()),
+            ErrorKind::InvalidClientConfig => Self::Refused(error.to_string()),
+            _ => match error.code() {
+                Some("NOAUTH") => Self::Refused("it wants a password, and the URL has none".into()),
+                Some("NOPERM") => Self::Refused("this user may not run what is needed; docs/redis.md has the rights".into()),
+                Some("NOREPLICAS") => Self::away("too few replicas follow it (min-replicas-to-write)"),
+                Some("LOADING") => Self::away("it is loading its data"),
+                Some("OOM") => Self::away("its memory is full"),
+                Some("MISCONF") => Self::away("it cannot write to its disk"),
+                Some(code) => Self::Away(format!("it says {code} ({})", error.detail().unwrap_or_default())),
+                None => Self::Away(error.to_string()),
+            },
         }
     }
 }
@@ -68,7 +78,8 @@ pub(super) async fn verify(connection: &mut MultiplexedConnection, shared: &Shar
     let risks = risks(&info, config.as_ref(), &shared.settings);
     let problems: Vec<_> = risks.into_iter().filter(|(risk, _)| !shared.settings.accept.contains(risk)).collect();
     if !problems.is_empty() {
-        let problems: Vec<_> = problems.iter().map(|(risk, what)| format!("{what} (or accept={})", risk.name())).collect();
+        let problems: Vec<_> =
+            problems.iter().map(|(risk, what)| format!("{what} (or say accept={} in the URL)", risk.name())).collect();
         return Err(Verdict::Refused(problems.join("; ")));
     }
     let owns_global = match shared.settings.shape {
@@ -161,7 +172,7 @@ fn risks(info: &Info, config: Option<&BTreeMap<String, String>>, settings: &Redi
     }
     let on_disk = info.get("aof_enabled") == "1";
     if !on_disk {
-        risk(Risk::Restart, "appendonly is no, so that a restart loses records: set it to yes".into());
+        risk(Risk::Restart, "appendonly is no, so that a restart loses records: set it to yes in redis.conf".into());
     }
     let setting = |name: &str| config.and_then(|config| config.get(name)).map(String::as_str);
     match setting("appendfsync") {
@@ -170,13 +181,12 @@ fn risks(info: &Info, config: Option<&BTreeMap<String, String>>, settings: &Redi
             risk(Risk::PowerCut, what.into());
         }
         Some("always") => {}
-        Some(when) if on_disk => {
+        Some(when) => {
             risk(
                 Risk::PowerCut,
                 format!("appendfsync is {when}, so that a power cut loses what was acknowledged: set it to always"),
             );
         }
-        Some(_) => {}
         None => risk(Risk::Unknown, "its settings cannot be read: let this user run CONFIG GET".into()),
     }
     let wanted = settings.acknowledgements;
@@ -213,6 +223,9 @@ mod tests {
         assert_eq!(found(single, GOOD, kept), []);
         assert_eq!(found(single, &GOOD.replace("noeviction", "allkeys-lru"), kept), [Risk::Eviction]);
         assert_eq!(found(single, &GOOD.replace("aof_enabled:1", "aof_enabled:0"), kept), [Risk::Restart]);
+        // All at once, so that they can be mended at once.
+        let fresh = GOOD.replace("aof_enabled:1", "aof_enabled:0");
+        assert_eq!(found(single, &fresh, Some(&[("appendfsync", "everysec")])), [Risk::Restart, Risk::PowerCut]);
         assert_eq!(found(single, GOOD, Some(&[("appendfsync", "everysec")])), [Risk::PowerCut]);
         assert_eq!(found(single, GOOD, Some(&[ALWAYS, ("no-appendfsync-on-rewrite", "yes")])), [Risk::PowerCut]);
         assert_eq!(found(single, GOOD, None), [Risk::Unknown]);

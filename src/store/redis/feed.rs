@@ -108,6 +108,7 @@ impl Follower {
                 }
             }
             if lost {
+                tracing::warn!("what happened before is not known; everything is read again");
                 let _ = self.changes.send(Change::Lost);
             }
             if current {
@@ -165,7 +166,7 @@ impl Follower {
         let more = entries.len() == PAGE;
         let mut entries = entries.into_iter();
         if entries.next().is_none_or(|(first, _)| first != *known) {
-            tracing::warn!(shard = shard.0, "the feed does not go on where it was left; everything is read again");
+            tracing::info!(shard = shard.0, "the feed does not go on where it was left");
             *place = None;
             self.shared.calls.call(shard);
             return false;

@@ -169,7 +169,7 @@ impl Routes {
         }))
         .await;
         let Some((epoch, address)) = answers.into_iter().flatten().max_by_key(|(epoch, _)| *epoch) else {
-            tracing::warn!(name, "no Sentinel says who the primary is");
+            tracing::warn!(name, "no Sentinel says who the primary of this name is");
             return None;
         };
         // One that was away while the others agreed does not lead back to a primary that is none any more.
@@ -250,7 +250,7 @@ impl Routes {
             command.query_async::<Value>(&mut connection).await.map_err(said)
         };
         let answer = timeout(TELL, asking).await.unwrap_or_else(|_| Err("no answer in time".into()));
-        let answer = answer.inspect_err(|reason| tracing::debug!(%informant, reason, "does not say who the primary is")).ok();
+        let answer = answer.inspect_err(|reason| tracing::warn!(%informant, reason, "does not say who the primary is")).ok();
         if answer.is_none() {
             self.informants.lock().await.remove(informant);
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates,
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates,
     io::tcp::TcpSettings,
 };
 
@@ -143,7 +143,11 @@ impl RedisSettings {
         let info: ConnectionInfo = address.into_connection_info()?.set_tcp_settings(tcp).set_redis_settings(info);
         match &self.ca {
             Some(ca) if self.tls => {
-                let root_cert = Some(std::fs::read(ca)?);
+                let unreadable = |error: std::io::Error| {
+                    let what = format!("{}: {error}", ca.display());
+                    redis::RedisError::from((ErrorKind::InvalidClientConfig, "the certificate authority", what))
+                };
+                let root_cert = Some(std::fs::read(ca).map_err(unreadable)?);
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
             }
             _ => Client::open(info),
@@ -225,6 +229,9 @@ impl FromStr for RedisSettings {
         let mut settings = Self { shape, tls, ca: None, login, sentinel_login, db, namespace, acknowledgements, accept };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             settings.parameter(&name, &value)?;
+        }
+        if settings.ca.is_some() && !settings.tls {
+            return Err("ca says whom to trust with TLS, which is rediss://".into());
         }
         Ok(settings)
     }
@@ -348,6 +355,7 @@ mod tests {
             "redis://u:hunter2@h?accept=hunter2",
             "redis://u:hunter2@h?hunter2=1",
             "redis://u:hunter2@h?namespace=hunter2%20",
+            "redis://u:hunter2@h?ca=hunter2.pem",
         ] {
             let problem = text.parse::<RedisSettings>().expect_err(text);
             assert!(!problem.contains("hunter2"), "{problem}");
