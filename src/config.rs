@@ -6,7 +6,7 @@ pub mod files;
 pub mod source;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
@@ -42,6 +42,8 @@ struct Raw {
     #[serde(default)]
     log: Log,
     drain_seconds: Option<Spanned<u64>>,
+    #[serde(default)]
+    proxies: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +149,9 @@ pub struct Config {
     pub log: Log,
     /// How long requests in flight are given at the end.
     pub drain: Duration,
+    /// The addresses of reverse proxies: what they say of a client's address is believed, and their connections are not
+    /// counted as those of one client.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// What comes from the environment and takes the place of what the file says, so that secrets need not stand in a file.
@@ -215,6 +220,7 @@ impl Config {
         if let Some(seconds) = raw.drain_seconds.filter(|_| drain > DRAIN_MAX) {
             found.at(seconds.span(), "drain_seconds", &format!("requests in flight get at most {DRAIN_MAX} seconds"));
         }
+        let proxies = raw.proxies.iter().filter_map(|address| found.parsed("proxies", address, proxy)).collect();
         match (public_url, mail_from, mail) {
             (Some(public_url), Some(mail_from), Some(mail)) if found.found.is_empty() => Ok(Self {
                 public_url,
@@ -228,6 +234,7 @@ impl Config {
                 outbound,
                 log: raw.log,
                 drain: Duration::from_secs(drain),
+                proxies,
             }),
             _ => Err(ConfigError(found.found)),
         }
@@ -343,6 +350,12 @@ impl Problems<'_> {
             }
         }
     }
+}
+
+/// One address. Whole networks cannot be trusted: anybody in them could say who they are.
+fn proxy(text: &str) -> Result<IpAddr, &'static str> {
+    let address: IpAddr = text.parse().map_err(|_| "the address of a proxy is one IP address")?;
+    if address.is_unspecified() { Err("this is no address of a proxy") } else { Ok(address.to_canonical()) }
 }
 
 /// An origin: scheme, host, port, nothing else.

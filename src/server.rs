@@ -1,6 +1,10 @@
 //! The composition root: builds the context, starts the workers, serves, and stops in order.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
@@ -142,8 +146,7 @@ fn read_or_make_ring(path: &Path, may_make: bool, entropy: &dyn Entropy) -> anyh
             make().with_context(|| format!("{}: a key ring cannot be made there", path.display()))?;
             read_key_ring(path).with_context(|| path.display().to_string())
         }
-        read => read
-            .with_context(|| format!("{}: the key ring that seals this store; copy it from where it was made", path.display())),
+        read => read.with_context(|| format!("{}: the key ring of this store; copy it from where it was made", path.display())),
     }
 }
 
@@ -166,6 +169,7 @@ pub fn build(config: &Config, foundation: Foundation) -> anyhow::Result<Arc<Vest
         outbox: Outbox::new(ring, clock, entropy),
         sender: Sender { name: Some(config.mail_from_name.clone()), address: config.mail_from.clone() },
         draining: CancellationToken::new(),
+        proxies: config.proxies.clone(),
         foundation,
     }))
 }
@@ -175,6 +179,7 @@ pub struct Server {
     listeners: Vec<front::Listener>,
     transport: Arc<dyn Transport>,
     drain: std::time::Duration,
+    proxies: Vec<IpAddr>,
 }
 
 impl Server {
@@ -195,7 +200,7 @@ impl Server {
     /// # Errors
     /// When mail cannot be set up.
     pub fn over(config: &Config, listeners: Vec<front::Listener>) -> anyhow::Result<Self> {
-        Ok(Self { listeners, transport: transport(&config.mail)?, drain: config.drain })
+        Ok(Self { listeners, transport: transport(&config.mail)?, drain: config.drain, proxies: config.proxies.clone() })
     }
 
     /// Where it listens, and whether with TLS.
@@ -218,7 +223,7 @@ impl Server {
     ) -> anyhow::Result<()> {
         let (door, closing) = (Door::default(), CancellationToken::new());
         let config = front::FrontConfig {
-            limits: Arc::new(front::Limits { drain: self.drain, ..front::Limits::default() }),
+            limits: Arc::new(front::Limits { drain: self.drain, uncounted: self.proxies, ..front::Limits::default() }),
             responder: {
                 let door = door.clone();
                 Arc::new(move |parts, code| door.refuse(parts, code))

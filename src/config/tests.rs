@@ -27,7 +27,7 @@ fn the_sample_configuration_is_valid() {
 #[test]
 fn the_sample_configuration_mentions_every_setting() {
     let sample = include_str!("../../vestibule.example.toml");
-    let known = ["public_url", "data", "key_ring", "log", "drain_seconds", "address", "tls", "certificate", "key"];
+    let known = ["public_url", "data", "key_ring", "log", "drain_seconds", "proxies", "address", "tls", "certificate", "key"];
     let more = ["from_name", "from", "smtp", "ca", "folder", "allow"];
     for name in known.iter().chain(&more) {
         assert!(sample.contains(&format!("{name} = ")), "{name}");

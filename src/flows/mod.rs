@@ -20,7 +20,7 @@ pub mod session;
 mod single_flight;
 pub mod tokens;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +61,8 @@ pub struct Vestibule {
     pub sender: Sender,
     /// The server is about to stop: streams that never end do.
     pub draining: CancellationToken,
+    /// Reverse proxies, which are believed about who their client is.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl Vestibule {

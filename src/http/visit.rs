@@ -62,7 +62,10 @@ impl Visit {
             target: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             headers: parts.headers.clone(),
             trace: parts.extensions.get::<TraceId>().cloned().unwrap_or(TraceId(String::new())),
-            client: parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.addr.ip()),
+            client: parts
+                .extensions
+                .get::<Peer>()
+                .map_or(unknown, |peer| client(peer.addr.ip(), &parts.headers, &vestibule.proxies)),
         }
     }
 
@@ -183,6 +186,20 @@ impl Visit {
     }
 }
 
+/// Whom a request comes from: who opened the connection, unless that is a proxy that may say for whom it did. Of what it says
+/// only the end counts, which it wrote itself: everything before came with the request (checklist H-01).
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+    let mut client = peer.to_canonical();
+    let values: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
+        match hop.trim().parse::<IpAddr>() {
+            Ok(hop) if proxies.contains(&client) => client = hop.to_canonical(),
+            _ => break,
+        }
+    }
+    client
+}
+
 /// How a tenant shows itself.
 #[must_use]
 pub fn face(tenant: &Tenant) -> TenantFace {
@@ -209,4 +226,29 @@ pub fn see_other(location: &impl std::fmt::Display) -> Response {
     response.headers_mut().insert(no_referrer.0, no_referrer.1);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h_01_only_proxies_say_who_their_client_is() {
+        let proxies = ["10.0.0.1", "10.0.0.2"].map(|proxy| proxy.parse().unwrap());
+        let client = |peer: &str, said: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for said in said {
+                headers.append("x-forwarded-for", said.parse().unwrap());
+            }
+            client(peer.parse().unwrap(), &headers, &proxies).to_string()
+        };
+        assert_eq!(client("192.0.2.9", &["198.51.100.7"]), "192.0.2.9", "a stranger is believed nothing");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("::ffff:10.0.0.1", &["::ffff:198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["203.0.113.5, 198.51.100.7"]), "198.51.100.7", "what the client wrote itself");
+        assert_eq!(client("10.0.0.1", &["203.0.113.5", "198.51.100.7, 10.0.0.2"]), "198.51.100.7", "two proxies");
+        for nothing in [&[][..], &["unknown"], &["198.51.100.7:443"], &["198.51.100.7, "]] {
+            assert_eq!(client("10.0.0.1", nothing), "10.0.0.1", "{nothing:?}");
+        }
+    }
 }

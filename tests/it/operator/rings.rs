@@ -23,7 +23,7 @@ fn f_14_a_ring_is_made_once_and_never_beside_an_old_store() {
 
     std::fs::remove_file(&ring).expect("removed");
     let said = failed(&apply(&site, &[]));
-    assert!(said.contains("key-ring: the key ring of this store: No such file"), "{said}");
+    assert!(said.contains("key-ring: the key ring of this store; copy it from where it was made: No such file"), "{said}");
     assert!(!ring.exists(), "no new one is made in silence");
     assert!(failed(&site.command(&["serve"])).contains("the key ring of this store"));
 

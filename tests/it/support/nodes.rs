@@ -240,7 +240,7 @@ fn write(data: &DataFolder, name: &str, text: &str, mode: u32) {
 fn configuration(base_url: &str, node: usize, store: &str, address: SocketAddr) -> String {
     let public = base_url.trim_start_matches("http://");
     format!(
-        "public_url = \"{base_url}\"\ndata = \"node-{node}\"\nkey_ring = \"key-ring\"\ndrain_seconds = 10\n\n\
+        "public_url = \"{base_url}\"\ndata = \"node-{node}\"\nkey_ring = \"key-ring\"\ndrain_seconds = 10\nproxies = [\"127.0.0.1\"]\n\n\
          [store]\nurl = \"{store}\"\n\n[[listen]]\naddress = \"{address}\"\n\n\
          [mail]\nfrom_name = \"Vestibule\"\nfrom = \"guests@contoso.example\"\nfolder = \"mail\"\n\n\
          [outbound]\nallow = [\"{public}\"]\n"
