@@ -62,6 +62,11 @@ impl Check {
 
 /// Checks a store that no server of this machine has open, and makes none.
 async fn check_alone(location: &Location, ring: Option<&KeyRing>) -> anyhow::Result<Report> {
+    #[cfg(feature = "embedded")]
+    if let Some(file) = location.file().filter(|file| file.exists()) {
+        // Records that read well may have been changed all the same.
+        crate::store::embedded::EmbeddedStore::verify(file).with_context(|| file.display().to_string())?;
+    }
     let opened = open_existing(location, Arc::new(SystemClock)).await?;
     let snapshot = opened.snapshots.as_ref().map(|take| take()).transpose()?;
     let one_moment = snapshot.is_some();

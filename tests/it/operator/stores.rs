@@ -161,6 +161,26 @@ fn a_copy_that_was_cut_off_is_no_store() {
     assert_eq!(done(&site.command(&["apply", text(&site.path("tenants.toml"))])), "nothing to change\n");
 }
 
+/// A record that was changed in the file reads as well as any; the checksums say that it was.
+#[test]
+fn f_19_a_file_that_was_changed_by_hand_is_not_called_good() {
+    let site = filled();
+    done(&site.command(&["store", "check"]));
+    let mut bytes = std::fs::read(site.store()).expect("the file");
+    let name = b"\"display_name\":\"Contoso\"";
+    let mut changed = 0;
+    for at in 0..bytes.len() - name.len() {
+        if &bytes[at..at + name.len()] == name {
+            bytes[at + name.len() - 2] = b'a';
+            changed += 1;
+        }
+    }
+    assert!(changed > 0, "the tenant is in the file");
+    std::fs::write(site.store(), bytes).expect("written");
+    let said = failed(&site.command(&["store", "check"]));
+    assert!(said.contains("corrupted") || said.contains("checksums"), "{said}");
+}
+
 fn tenant() -> TenantId {
     TENANT.parse().expect("a tenant id")
 }
