@@ -173,10 +173,11 @@ impl Link {
         let lane = |lane| connect(&client, lane, shared);
         let mut reads = lane(Lane::Reads).await?;
         checks::verify(&mut reads, shared).await?;
+        let mut load = redis::pipe();
         for script in SCRIPTS {
-            let load = redis::cmd("SCRIPT").arg("LOAD").arg(script.text()).query_async::<Value>(&mut reads).await;
-            load.map_err(|error| Verdict::of(&error))?;
+            load.cmd("SCRIPT").arg("LOAD").arg(script.text()).ignore();
         }
+        load.exec_async(&mut reads).await?;
         let mut feed = lane(Lane::Feed).await?;
         self.beat(&mut feed, shared).await?;
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
