@@ -232,6 +232,11 @@ impl Demo {
         self.data.path()
     }
 
+    /// Whether several nodes stand for it: then one hears a moment later of what was done on another.
+    pub(crate) fn is_several(&self) -> bool {
+        self.nodes.len() > 1
+    }
+
     /// The process; of several nodes, the first.
     pub(crate) fn process(&self) -> &Process {
         &self.nodes[0]
