@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{EmailAddress, InvitationId, UserId, WebUrl, app::App, audit::Actor, tenant::TenantPolicy, user::Identity};
+use super::{EmailAddress, InvitationId, TenantId, UserId, WebUrl, app::App, audit::Actor, tenant::TenantPolicy, user::Identity};
 use crate::{
     error::Code,
     secret::{Secret, SecretHash},
@@ -68,6 +68,14 @@ impl Invitation {
     pub fn end(policy: &TenantPolicy, now: Timestamp) -> Option<Timestamp> {
         let days = i64::from(policy.invitation_days);
         (days > 0).then(|| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX))
+    }
+
+    /// The link that redeems it (b2b-facts section 1.4). Whoever has it is led to prove an identity, so it is a secret that is
+    /// shown once and mailed.
+    #[must_use]
+    pub fn link(public_url: &WebUrl, tenant: TenantId, id: InvitationId, ticket: &Secret) -> Secret {
+        let base = public_url.as_str().trim_end_matches('/');
+        Secret::new(format!("{base}/redeem?tenant={tenant}&user={id}&ticket={}", ticket.expose()))
     }
 
     /// Whether `ticket` is the one of this invitation, compared in constant time.
