@@ -14,7 +14,8 @@ mod texts;
 mod transport;
 mod worker;
 
-pub use message::{ComposeError, Mail, MailId, RenderedMail, Sender, one_line};
+pub use crate::domain::MailId;
+pub use message::{ComposeError, Mail, RenderedMail, Sender, one_line};
 pub use outbox::{Outbox, OutboxItem, OutboxState, outbox_item, outbox_items};
 pub use passcode::Passcode;
 #[cfg(feature = "smtp")]

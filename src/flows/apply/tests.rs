@@ -89,6 +89,7 @@ impl House {
             clock: shared,
             entropy,
             public_url: "https://vestibule.example".parse().unwrap(),
+            lanes: Arc::default(),
         };
         Self { foundation, clock }
     }
