@@ -135,6 +135,7 @@ mod tests {
             assignment_required: false,
             enabled: true,
             permissions: Vec::new(),
+            delegated_permissions: Vec::new(),
             id_token_alg: SigningAlg::RS256,
             access_token_alg: SigningAlg::ES256,
         }

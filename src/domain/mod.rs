@@ -8,6 +8,7 @@ pub mod invitation;
 pub mod journey;
 pub mod link;
 mod names;
+pub mod permission;
 pub mod redemption;
 pub mod tenant;
 pub mod terms;
