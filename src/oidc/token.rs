@@ -284,7 +284,8 @@ pub fn verify_access(
     let expected = Expected { kind: TokenKind::Access, audience: audience.as_deref(), now, leeway, may_be_expired: false };
     let verified = keys.verify::<AccessClaims>(token, &expected)?;
     let claims = verified.claims();
-    let for_us = (claims.aud == api_audience(claims.client_id) || claims.aud == keys.issuer().base()) && claims.scopes().contains(Scopes::OPENID);
+    let for_us = (claims.aud == api_audience(claims.client_id) || claims.aud == keys.issuer().base())
+        && claims.scopes().contains(Scopes::OPENID);
     if resource == Resource::UserInfo && !for_us { Err(TokenError::Audience) } else { Ok(verified) }
 }
 

@@ -308,6 +308,8 @@ tenant_keys! {
     assignment(user: UserId, app: AppId) -> Assignment = ASSIGNMENT [user.as_bytes(), app.as_bytes()];
     /// The apps that a user is assigned to.
     assignments(user: UserId) -> Assignment = ASSIGNMENT [user.as_bytes()];
+    /// All assignments, by user. A prefix: read it in pages.
+    all_assignments() -> Assignment = ASSIGNMENT [];
     /// An invitation.
     invitation(id: InvitationId) -> Invitation = INVITATION [id.as_bytes()];
     /// That a user was invited under an address. It is there while they have an invitation.
