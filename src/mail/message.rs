@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::{EmailAddress, MailId};
 
-/// Who mails are from: the operator, never a tenant, so that no tenant can send in another's name.
+/// Who mails are from. The address is the operator's, never a tenant's, so that no tenant can send in another's name; the name
+/// of an invitation's sender is the tenant's to choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
