@@ -105,15 +105,14 @@ impl Addresses {
             let passes_to = heir.as_ref().map(|heir| UserRef::to(&heir.value));
             changes.0.push(Entry { address: address.clone(), read: holder.stored.clone(), heir, after: passes_to });
         }
-        for user in after {
-            for address in user.addresses() {
-                let (holder, entry) = (self.read(store, address).await?, UserRef::to(user));
-                let stale = holder.now == Some(user.id) && holder.stored.as_ref().is_some_and(|stored| stored.value != entry);
-                if holder.now.is_none() || stale {
-                    holder.now = Some(user.id);
-                    let read = holder.stored.clone();
-                    changes.0.push(Entry { address: address.clone(), read, heir: None, after: Some(entry) });
-                }
+        let Some(user) = after else { return Ok(changes) };
+        for address in user.addresses() {
+            let (holder, entry) = (self.read(store, address).await?, UserRef::to(user));
+            let stale = holder.now == Some(user.id) && holder.stored.as_ref().is_some_and(|stored| stored.value != entry);
+            if holder.now.is_none() || stale {
+                holder.now = Some(user.id);
+                let read = holder.stored.clone();
+                changes.0.push(Entry { address: address.clone(), read, heir: None, after: Some(entry) });
             }
         }
         Ok(changes)
