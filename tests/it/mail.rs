@@ -2,6 +2,7 @@
 
 mod delivery;
 mod failures;
+mod foreign;
 mod invitation;
 mod invited;
 mod log;
