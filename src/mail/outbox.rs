@@ -146,8 +146,8 @@ impl Outbox {
         batch.put_until(&outbox_item(tenant, item.id), &item, Some(forgotten(not_after)))
     }
 
-    /// Adds the `mail` that brings `invitation` to `batch`, and its [`Delivery`]. It is tried for three days, and never sent
-    /// after the invitation's end.
+    /// Adds the `mail` that brings `invitation` to `batch`, which also stores the invitation, and its [`Delivery`]. It is
+    /// tried for three days, and not sent once the invitation has ended in whatever way.
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.

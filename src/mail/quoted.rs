@@ -36,10 +36,11 @@ pub(super) fn unlinked(text: &str) -> String {
     while let Some(c) = rest.next() {
         let inside = !before.is_whitespace() && rest.peek().is_some_and(|after| !after.is_whitespace());
         match c {
-            '.' | '@' | '\u{3002}' | '\u{ff0e}' if inside => shown.extend([BREAK, c]),
-            '/' => shown.extend([BREAK, c]),
-            _ => shown.push(c),
+            '.' | '@' | '\u{3002}' | '\u{ff0e}' if inside => shown.push(BREAK),
+            '/' => shown.push(BREAK),
+            _ => {}
         }
+        shown.push(c);
         before = c;
     }
     shown
