@@ -38,7 +38,7 @@ impl Plan {
     /// One on a spare port, with an algorithm, the only way in which clients authenticate, and where the claims are.
     pub(super) fn new(name: &'static str, alg: &str, authentication: &str, claims: &str) -> Self {
         let (secret, password) = (random(), random());
-        let host = format!("{}.localhost:{}", name.to_lowercase(), spare_address().port());
+        let host = format!("{}.localhost:{}", name.to_ascii_lowercase(), spare_address().port());
         let settings = json!({
             "issuer": format!("http://{host}"),
             "name": name,

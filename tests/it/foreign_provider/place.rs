@@ -58,7 +58,7 @@ impl Place {
                 plan.name,
                 plan.issuer(),
                 plan.secret,
-                plan.name.to_lowercase()
+                plan.name.to_ascii_lowercase()
             )
         };
         let guest = |mail: &&str| format!("[[tenant.user]]\ndisplay_name = \"Guest\"\nmail = \"{mail}\"\n");
