@@ -141,7 +141,7 @@ impl Invitation<'_> {
                 accept: text("mail-invitation-accept"),
                 link: Zeroizing::new(self.link.expose().to_owned()),
                 copy: text("mail-invitation-copy"),
-                remarks: vec![text("mail-invitation-leads"), lifetime, text("mail-invitation-alone")],
+                remarks: vec![text("mail-invitation-leads"), format!("{lifetime} {}", text("mail-invitation-alone"))],
             }),
             footer: vec![self.privacy(&text), self.block(&text), self.answers(&text)],
         };

@@ -146,12 +146,11 @@ impl Outbox {
         batch.put_until(&outbox_item(tenant, item.id), &item, Some(forgotten(not_after)))
     }
 
-    /// Adds the `mail` that brings `invitation` to `batch`, and its [`Delivery`]. It is tried for three days, and never sent
-    /// after the invitation's end.
+    /// Adds the `mail` that brings `invitation` to `batch`, which also stores the invitation, and its [`Delivery`]. It is
+    /// tried for three days, and not sent once the invitation has ended in whatever way.
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
-    #[must_use]
     pub fn enqueue_invitation(&self, batch: Batch, tenant: TenantId, mail: &Mail, invitation: &Invitation) -> Batch {
         let tried = self.clock.now().saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
         let not_after = invitation.expires.map_or(tried, |end| end.min(tried));
@@ -167,7 +166,6 @@ impl Outbox {
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
-    #[must_use]
     pub fn withdraw(&self, batch: Batch, tenant: TenantId, read: &Stored<Delivery>) -> Batch {
         let DeliveryState::Queued { mail, .. } = read.value.state else { return batch };
         let key = delivery(tenant, read.value.invitation);

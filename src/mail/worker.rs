@@ -20,7 +20,7 @@ use crate::{
     domain::TenantId,
     store::{
         Batch, Change, Key, Partition, StoreError,
-        records::{DeliveryState, Store, Stored, decode, kind, tenants_listed},
+        records::{self, DeliveryState, Store, Stored, decode, kind, tenants_listed},
         walk::Walk,
     },
 };
@@ -202,6 +202,12 @@ impl Worker {
             return self.give_up(tenant, &found, None, "it cannot be opened with this key ring").await;
         };
         let Some(claimed) = self.claim(tenant, &found).await? else { return Ok(Some(self.now())) };
+        if let Some(invitation) = claimed.value.about {
+            let brought = self.store.get(&records::invitation(tenant, invitation)).await?;
+            if brought.as_ref().is_none_or(|stored| stored.value.admit(now).is_err()) {
+                return self.let_fall(tenant, &claimed, brought.is_some()).await;
+            }
+        }
         match self.hand_over(&claimed.value, &content).await {
             Ok(()) => {
                 if !content.decoy {
@@ -260,6 +266,24 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The invitation that the mail brings has ended, or is gone and its delivery with it.
+    async fn let_fall(
+        &self,
+        tenant: TenantId,
+        claimed: &Stored<OutboxItem>,
+        told: bool,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let key = outbox_item(tenant, claimed.value.id);
+        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(claimed)).delete(&key);
+        let batch = match claimed.value.about {
+            Some(invitation) if !told => batch.delete(&records::delivery(tenant, invitation)),
+            _ => claimed.value.reported(batch, tenant, DeliveryState::Withdrawn { at: self.now() }),
+        };
+        self.store.commit(batch).await?;
+        info!(mail = %claimed.value.id, %tenant, "mail of an invitation that has ended not sent");
+        Ok(None)
     }
 
     /// The attempt failed and another may succeed.

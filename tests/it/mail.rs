@@ -2,6 +2,7 @@
 
 mod delivery;
 mod failures;
+mod foreign;
 mod invitation;
 mod invited;
 mod log;
@@ -127,6 +128,7 @@ impl World {
     async fn invite(&self, invitation: &Invitation) {
         let batch = Batch::new(Partition::Tenant(TENANT));
         let mail = Said::default().mail(&tenant("Contoso"));
+        let batch = batch.put(&records::invitation(TENANT, invitation.id), invitation);
         self.store.commit(self.outbox.enqueue_invitation(batch, TENANT, &mail, invitation)).await.unwrap();
     }
 

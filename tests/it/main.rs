@@ -14,6 +14,7 @@ mod discovery;
 mod embedded;
 mod examples;
 mod faults;
+mod foreign_provider;
 mod forms;
 mod front;
 mod harness;

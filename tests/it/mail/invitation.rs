@@ -1,6 +1,5 @@
 //! What the mail of an invitation says, from whom, and what nobody can make it say.
 
-use serde_json::json;
 use vestibule::domain::tenant::InvitationMail;
 
 use super::*;
@@ -213,11 +212,10 @@ async fn o_13_markup_in_an_invitation_is_inert_in_a_browser() {
     browser.requests().await;
     for hostile in corpus {
         let mail = invitation(hostile);
-        let page = Site::page(format!("{}<script>window.alert = () => {{ window.ran = true }}</script>", &*mail.html)).await;
+        let page = Site::page(String::clone(&mail.html)).await;
+        // An open dialog would fail every command from here on.
         browser.open(&page.url("127.0.0.1")).await;
-        browser.script("document.querySelector('body > script, html > script')?.remove()").await;
         assert_eq!(browser.script(shape).await, harmless, "{hostile}");
-        assert_eq!(browser.script("return window.ran === undefined").await, json!(true), "{hostile}");
         let asked: Vec<_> = browser.requests().await.into_iter().filter(|url| url.path() != "/favicon.ico").collect();
         assert!(asked.iter().all(|url| url.as_str() == page.url("127.0.0.1")), "{hostile}: {asked:?}");
     }

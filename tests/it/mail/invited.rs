@@ -122,10 +122,10 @@ async fn f_16_an_invitation_that_comes_twice_is_the_same_twice() {
     assert_eq!(world.delivery(&invitation).await.value.attempts, 2);
 }
 
-/// F-15: after three days, or at the invitation's end if that is earlier, it is given up.
+/// F-15: after three days it is given up; at the invitation's end, if that is earlier, it falls.
 #[tokio::test]
 async fn f_15_no_invitation_is_sent_after_its_end() {
-    for (days, hours) in [(30, 3 * 24), (1, 24)] {
+    for (days, hours, given_up) in [(30, 3 * 24, true), (1, 24, false)] {
         let (world, sink) = (World::new().await, Sink::start(false).await);
         let mut invitation = world.invitation();
         invitation.expires = Some(world.in_minutes(days * 24 * 60));
@@ -133,11 +133,45 @@ async fn f_15_no_invitation_is_sent_after_its_end() {
         assert_eq!(world.item().await.not_after, world.in_minutes(hours * 60));
         world.clock.advance(hours * 3_600);
         let worker = world.start(smtp(&sink, "smtp", ""));
-        eventually("given up", async || ended(&world, &invitation).await).await;
+        let waits = async || matches!(world.delivery(&invitation).await.value.state, DeliveryState::Queued { .. });
+        eventually("it has ended", async || !waits().await).await;
         worker.stop().await;
-        let delivery = world.delivery(&invitation).await.value;
-        assert!(matches!(delivery.state, DeliveryState::Failed { .. }) && delivery.last_error.unwrap().contains("time ended"));
+        let (delivery, at) = (world.delivery(&invitation).await.value, world.clock.now());
+        if given_up {
+            assert_eq!(delivery.state, DeliveryState::Failed { at });
+            assert!(delivery.last_error.unwrap().contains("time ended"));
+        } else {
+            assert_eq!((delivery.state, world.items().await.len()), (DeliveryState::Withdrawn { at }, 0));
+        }
         assert!(sink.received().is_empty());
+    }
+}
+
+/// An invitation that was taken back or replaced, or is gone with its guest, is not mailed even when nobody withdrew its mail.
+#[tokio::test]
+async fn the_mail_of_an_ended_invitation_falls() {
+    let world = World::new().await;
+    let at = world.clock.now();
+    for state in [Some(InvitationState::Revoked { at }), Some(InvitationState::Replaced { at }), None] {
+        let (world, sink) = (World::new().await, Sink::start(false).await);
+        let mut invitation = world.invitation();
+        world.invite(&invitation).await;
+        let key = records::invitation(TENANT, invitation.id);
+        let batch = Batch::new(Partition::Tenant(TENANT));
+        let batch = if let Some(state) = &state {
+            invitation.state = state.clone();
+            batch.put(&key, &invitation)
+        } else {
+            batch.delete(&key)
+        };
+        world.store.commit(batch).await.unwrap();
+        let worker = world.start(smtp(&sink, "smtp", ""));
+        world.until_empty().await;
+        worker.stop().await;
+        assert!(sink.commands().is_empty());
+        let delivery = world.store.get(&records::delivery(TENANT, invitation.id)).await.unwrap();
+        let withdrawn = state.map(|_| DeliveryState::Withdrawn { at });
+        assert_eq!(delivery.map(|delivery| delivery.value.state), withdrawn);
     }
 }
 

@@ -50,7 +50,8 @@ async fn o_14_no_code_and_no_ticket_is_in_the_store_or_the_log() {
     ] {
         let (world, sink) = (World::new().await, Sink::start(false).await);
         world.queue(&to_alice()).await;
-        world.invite(&world.invitation()).await;
+        // The directory knows addresses; the queue does not.
+        world.invite(&Invitation { address: None, ..world.invitation() }).await;
         let queued = dump(&world).await;
         sink.behave(manner.clone());
         let worker = world.start(smtp(&sink, "smtp", "?tls=required"));
@@ -67,6 +68,27 @@ async fn o_14_no_code_and_no_ticket_is_in_the_store_or_the_log() {
     for secret in secrets() {
         assert!(!log.contains(&secret), "{secret} in the log: {log}");
     }
+}
+
+/// W-01: what a mail server writes beside its codes is neither logged nor kept, so it cannot make up an event.
+#[tokio::test]
+async fn w_01_what_a_mail_server_writes_is_not_logged() {
+    let log = Log::default();
+    let guard = log.collect();
+    let reason = {
+        let (world, sink) = (World::new().await, Sink::start(false).await);
+        sink.behave(Manner::AtRecipient("550-5.1.1 \u{1b}[31mevil\r\n550 2026-11-22T20:00:00Z  INFO evil\u{2028}evil"));
+        let invitation = world.invitation();
+        world.invite(&invitation).await;
+        let worker = world.start(smtp(&sink, "smtp", ""));
+        eventually("given up", async || world.item().await.last_error.is_some()).await;
+        worker.stop().await;
+        world.delivery(&invitation).await.value.last_error
+    };
+    drop(guard);
+    assert_eq!(reason.as_deref(), Some("RCPT TO: 550 5.1.1"));
+    let log = log.text();
+    assert!(log.contains("550 5.1.1") && !log.contains("evil") && !log.contains('\u{1b}'), "{log}");
 }
 
 /// Decision 16: what is sealed for one mail is of no use as another's.
