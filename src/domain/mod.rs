@@ -4,6 +4,7 @@ pub mod app;
 pub mod audit;
 pub mod federation;
 mod ids;
+pub mod invitation;
 pub mod journey;
 pub mod link;
 mod names;
@@ -12,5 +13,5 @@ pub mod tenant;
 pub mod terms;
 pub mod user;
 
-pub use ids::{AgreementId, AppId, FederationId, SessionId, TenantId, UserId};
+pub use ids::{AgreementId, AppId, FederationId, InvitationId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};
