@@ -260,7 +260,7 @@ fn rewritten(expr: &Expr, noise: &mut impl FnMut() -> bool) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4 * ProptestConfig::default().cases))]
+    #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
 
     #[test]
     fn a_filter_that_is_written_is_read_back(expr in expr()) {
