@@ -10,7 +10,6 @@ mod in_process;
 pub mod journey;
 pub mod keys;
 mod lane;
-pub mod letter;
 pub mod live;
 mod loaded;
 pub mod organisation;

@@ -11,12 +11,7 @@ use super::{Api, Caller, Route};
 use crate::{
     domain::audit::Actor,
     error::Code,
-    flows::{
-        Foundation, Vestibule,
-        guests::{Administration, Letter},
-        letter,
-    },
-    mail::Mail,
+    flows::{Foundation, Vestibule, guests::Administration},
     odata::{ETag, Envelope, Error, ErrorCode, IfMatch, json::parse_bounded},
     store::Version,
 };
@@ -133,9 +128,8 @@ impl Call {
     /// Does something in the directory as the caller.
     pub(super) async fn administer<T>(&self, act: impl AsyncFnOnce(Administration<'_>) -> Result<T, Code>) -> Result<T, Error> {
         let (vestibule, actor): (&Vestibule, Actor) = (self.vestibule(), self.caller.actor());
-        let write = |mail: &Letter<'_>| -> Result<Mail, Code> { letter::write(vestibule, mail) };
-        let administration =
-            Administration { foundation: &vestibule.foundation, view: &self.caller.view, actor: &actor, write: &write };
+        let Vestibule { foundation, sender, .. } = vestibule;
+        let administration = Administration { foundation, sender, view: &self.caller.view, actor: &actor };
         act(administration).await.map_err(Error::from).map_err(not_found_alike)
     }
 }

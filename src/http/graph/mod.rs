@@ -116,7 +116,7 @@ impl Api {
         let found = self.limits.admit(caller).and_then(|()| route::find(&asked.method, &asked.path));
         let path = found.as_ref().map_or("", |(route, _)| route.path);
         let answered = match found {
-            Ok((route, parameters)) => self.run_route(visit, caller, route, parameters, asked).await,
+            Ok((route, parameters)) => self.run_route(caller, route, parameters, asked).await,
             Err(error) => Err(error),
         };
         tell(visit, caller, &method, path, &answered);
@@ -125,7 +125,6 @@ impl Api {
 
     async fn run_route(
         self: &Arc<Self>,
-        visit: &Visit,
         caller: &Arc<Caller>,
         route: &'static Route,
         parameters: Vec<String>,
