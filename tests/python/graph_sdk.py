@@ -26,6 +26,7 @@ from msgraph.generated.users.item.user_item_request_builder import UserItemReque
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph_core.requests.batch_request_builder import BatchRequestBuilder
 from msgraph_core.requests.batch_request_content import BatchRequestContent
+from msgraph_core.requests.batch_request_item import BatchRequestItem
 from msgraph_core.tasks.page_iterator import PageIterator
 
 
@@ -148,13 +149,23 @@ async def main(settings):
     audits = await client.audit_logs.directory_audits.get()
     say("audits", names=[audit.activity_display_name for audit in audits.value][:20])
 
-    client.request_adapter.base_url = settings["direct"]
+    # A client of its own: items are named by absolute URLs once a client has asked for anything, and those have to be the API's.
+    direct = GraphServiceClient(ClientSecret(settings), [settings["scope"]])
+    direct.request_adapter.base_url = settings["direct"]
+    await direct.organization.get()
     batch = BatchRequestContent()
-    batch.add_request_information(client.users.by_user_id(guest).to_get_request_information(), "known")
-    batch.add_request_information(client.users.by_user_id(settings["client_id"]).to_get_request_information(), "unknown")
-    batch.add_request_information(client.users.by_user_id(guest).to_delete_request_information(), "gone")
-    answers = await BatchRequestBuilder(client.request_adapter).post(batch)
-    say("batch", statuses={name: int(answer.status) for name, answer in answers.responses.items()})
+    for name, request in (
+        ("known", direct.users.by_user_id(guest).to_get_request_information()),
+        ("unknown", direct.users.by_user_id(settings["client_id"]).to_get_request_information()),
+        ("gone", direct.users.by_user_id(guest).to_delete_request_information()),
+    ):
+        batch.add_request(name, BatchRequestItem(request, name))
+    answers = await BatchRequestBuilder(direct.request_adapter).post(batch)
+    say(
+        "batch",
+        urls=[item.url for item in batch.requests.values()],
+        statuses={name: int(answer.status) for name, answer in answers.responses.items()},
+    )
 
 
 asyncio.run(main(json.load(sys.stdin)))

@@ -20,15 +20,15 @@ async fn a_06_items_of_a_batch_are_authorised_one_by_one() {
     let reader = Api::with(&demo, &["User.Read.All"]).await;
     let elsewhere = Api::elsewhere(&demo, &["User.ReadWrite.All"]).await;
     let guest = admin.guest(&demo, &address()).await;
-    let as_admin = json!({ "Authorization": format!("Bearer {}", admin.token), "Content-Type": "application/json" });
+    let json_body = json!({ "Content-Type": "application/json" });
     let items = json!({ "requests": [
         { "id": "1", "method": "GET", "url": format!("/users/{guest}") },
-        { "id": "2", "method": "PATCH", "url": format!("/users/{guest}"), "headers": as_admin, "body": { "displayName": "Changed" } },
-        { "id": "3", "method": "DELETE", "url": format!("/users/{guest}"), "headers": as_admin },
+        { "id": "2", "method": "PATCH", "url": format!("/users/{guest}"), "headers": json_body, "body": { "displayName": "Changed" } },
+        { "id": "3", "method": "DELETE", "url": format!("/users/{guest}") },
         { "id": "4", "method": "GET", "url": "/auditLogs/directoryAudits" },
         { "id": "5", "method": "GET", "url": format!("/users/{}", app_id()) },
         { "id": "6", "method": "GET", "url": "/nothing" },
-        { "id": "7", "method": "POST", "url": "/invitations", "headers": { "Content-Type": "application/json" }, "body": {} },
+        { "id": "7", "method": "POST", "url": "/invitations", "headers": json_body, "body": {} },
     ]});
     let expected = [("1", 200), ("2", 403), ("3", 403), ("4", 403), ("5", 404), ("6", 404), ("7", 403)];
     let answer = reader.post("/$batch", &items).await.expect(200).json();
@@ -41,6 +41,13 @@ async fn a_06_items_of_a_batch_are_authorised_one_by_one() {
     }
     let there = elsewhere.post("/$batch", &items).await.expect(200).json();
     assert_eq!(responses(&there)[..3], [("1", 404), ("2", 404), ("3", 404)].map(|(id, status)| (id.to_owned(), status)));
+    // An item is nobody else, whatever it says.
+    for (name, value) in
+        [("Authorization", format!("Bearer {}", admin.token)), ("Cookie", "x=y".into()), ("Host", "x.example".into())]
+    {
+        let item = json!({ "id": "1", "method": "DELETE", "url": format!("/users/{guest}"), "headers": { name: value } });
+        reader.post("/$batch", &json!({ "requests": [item] })).await.expect(400);
+    }
     assert_ne!(admin.get(&format!("/users/{guest}")).await.expect(200).json()["displayName"], "Changed");
 }
 
