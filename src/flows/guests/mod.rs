@@ -13,6 +13,7 @@ mod change;
 pub mod find;
 mod invitations;
 mod invite;
+mod letter;
 mod lifecycle;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 
 pub use change::{Change, ProfileChange};
 pub use invite::{Invite, Invited, Letter, Message, Outcome, Posted, Purpose, may_invite};
+pub use letter::writer;
 
 pub(super) use addresses::Addresses;
 
