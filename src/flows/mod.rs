@@ -1,6 +1,7 @@
 //! Load facts, decide purely, commit once: what pages, programs and the command line share.
 
 pub mod apply;
+pub mod blocked_invitations;
 pub mod check;
 pub mod directory;
 pub mod documents;
@@ -10,6 +11,7 @@ mod in_process;
 pub mod journey;
 pub mod keys;
 mod lane;
+pub mod leave;
 pub mod live;
 mod loaded;
 pub mod passwords;
