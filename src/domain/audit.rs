@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementId, AppId, TenantId, UserId};
+use super::{AgreementId, AppId, Domain, TenantId, UserId};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum Actor {
     App(AppId),
     /// The operator, from the command line.
     Operator,
+    /// The server itself, on its timer.
+    Server,
 }
 
 /// What happened.
@@ -76,6 +78,16 @@ pub enum Activity {
         user: UserId,
         /// In which app.
         app: AppId,
+    },
+    /// A domain was verified by its DNS record.
+    DomainVerified {
+        /// Which.
+        domain: Domain,
+    },
+    /// The DNS record of a verified domain stayed away: the domain is no longer verified.
+    DomainUnverified {
+        /// Which.
+        domain: Domain,
     },
 }
 

@@ -11,6 +11,7 @@ pub mod redemption;
 pub mod tenant;
 pub mod terms;
 pub mod user;
+pub mod verification;
 
 pub use ids::{AgreementId, AppId, FederationId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};
