@@ -73,10 +73,7 @@ impl Resolver {
             TokioResolver::builder_tokio()?
         } else {
             let servers = self.servers.iter().map(server).collect();
-            TokioResolver::builder_with_config(
-                ResolverConfig::from_name_servers(servers),
-                TokioRuntimeProvider::default(),
-            )
+            TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), TokioRuntimeProvider::default())
         };
         let options = builder.options_mut();
         *options = ResolverOpts::default();

@@ -102,7 +102,9 @@ impl Verify {
         for Verified { tenant, entries, head, broken } in logs.iter().filter(|_| !self.json) {
             match broken {
                 None => say(&format!("{tenant}  {entries} entries, unchanged, head {}:{}", head.sequence, head.hash)),
-                Some(broken) => say(&format!("{tenant}  entry {}: {}; {entries} before it are good", broken.entry, broken.problem)),
+                Some(broken) => {
+                    say(&format!("{tenant}  entry {}: {}; {entries} before it are good", broken.entry, broken.problem))
+                }
             }
         }
         match logs.iter().filter(|log| log.broken.is_some()).count() {

@@ -17,7 +17,8 @@ use crate::{
     },
 };
 
-const EXIT_STATUS: &str = "Exit status: 0 when it is so, 1 when it is not or could not be found out, 2 when the command line is wrong.";
+const EXIT_STATUS: &str =
+    "Exit status: 0 when it is so, 1 when it is not or could not be found out, 2 when the command line is wrong.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Domain {

@@ -97,7 +97,12 @@ pub enum VerifyError {
 fn absent(standing: &Standing) -> String {
     let Standing { name, record, .. } = standing;
     let until = standing.verified_until.map(|until| format!("; without it the domain is verified until {until}"));
-    format!("{name}: there is no TXT record {}. with the one string \"{}\"{}", record.name, record.value, until.unwrap_or_default())
+    format!(
+        "{name}: there is no TXT record {}. with the one string \"{}\"{}",
+        record.name,
+        record.value,
+        until.unwrap_or_default()
+    )
 }
 
 /// How the domains of a tenant stand, the initial one first; nothing is asked of DNS. None when there is no such tenant.
@@ -115,12 +120,7 @@ pub async fn standings(foundation: &Foundation, tenant: TenantId) -> Result<Vec<
 ///
 /// # Errors
 /// When it is not claimed, when the record is not there or could not be looked up, or when the store is unavailable.
-pub async fn verify(
-    foundation: &Foundation,
-    tenant: TenantId,
-    domain: &Domain,
-    actor: &Actor,
-) -> Result<Standing, VerifyError> {
+pub async fn verify(foundation: &Foundation, tenant: TenantId, domain: &Domain, actor: &Actor) -> Result<Standing, VerifyError> {
     let stored = foundation.store.get(&records::tenant(tenant)).await?;
     let claimed = stored.as_ref().and_then(|stored| stored.value.domain(domain));
     let claimed = claimed.ok_or_else(|| VerifyError::NotClaimed(domain.clone()))?;

@@ -125,7 +125,8 @@ impl Nodes {
     async fn apply_tenant(&self, id: &str, name: &str, domain: &str) -> Result<Vec<String>, ApplyError> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("tenants.toml");
-        std::fs::write(&file, format!("[[tenant]]\n{id}\ndisplay_name = \"{name}\"\ndomains = [{{ {domain} }}]\n")).expect("a file");
+        std::fs::write(&file, format!("[[tenant]]\n{id}\ndisplay_name = \"{name}\"\ndomains = [{{ {domain} }}]\n"))
+            .expect("a file");
         let desired = Desired::load(&file).expect("a good file");
         Ok(apply(&self.one, &desired, false).await?.changes)
     }

@@ -71,18 +71,13 @@ async fn w_03_what_is_changed_dropped_or_put_in_is_found_by_its_number() {
 
     let store = log(20).await;
     let (seventh, eighth) = (event(&store, 7).await, event(&store, 8).await);
-    commit(&store, |batch| {
-        batch.put(&records::audit_event(TENANT, 7), &eighth).put(&records::audit_event(TENANT, 8), &seventh)
-    })
-    .await;
+    commit(&store, |batch| batch.put(&records::audit_event(TENANT, 7), &eighth).put(&records::audit_event(TENANT, 8), &seventh))
+        .await;
     assert_eq!(broken(&store, None).await, Some(7), "swapped");
 
     let store = log(20).await;
-    let damaged = crate::store::Write::Put {
-        key: records::audit_event(TENANT, 7).key().clone(),
-        value: "{".into(),
-        expires: None,
-    };
+    let damaged =
+        crate::store::Write::Put { key: records::audit_event(TENANT, 7).key().clone(), value: "{".into(), expires: None };
     commit(&store, |batch| batch.write(damaged)).await;
     assert_eq!(broken(&store, None).await, Some(7));
 

@@ -108,8 +108,10 @@ async fn t_11_a_domain_of_one_tenant_is_refused_to_another() {
         let refused = failed(&site.command(&["apply", text(&site.path("other.toml"))]));
         assert!(refused.contains("belongs to another tenant"), "{refused}");
     }
-    for look_alike in ["ｃontoso-labs.example", "contoso-labs。example", "contoso\u{ad}-labs.example", "contoso-labs.example.."] {
-        let other = format!("[[tenant]]\ndisplay_name = \"Others\"\ndomains = [{{ name = \"{look_alike}\", verified = true }}]\n");
+    for look_alike in ["ｃontoso-labs.example", "contoso-labs。example", "contoso\u{ad}-labs.example", "contoso-labs.example.."]
+    {
+        let other =
+            format!("[[tenant]]\ndisplay_name = \"Others\"\ndomains = [{{ name = \"{look_alike}\", verified = true }}]\n");
         site.write("other.toml", &other);
         let refused = failed(&site.command(&["apply", text(&site.path("other.toml"))]));
         assert!(refused.contains("not a domain name"), "{refused}");

@@ -65,10 +65,8 @@ impl NameServer {
             }
         };
         let (address, zone, asked) = (udp.local_addr().expect("bound"), Zone::default(), Arc::new(AtomicUsize::new(0)));
-        let tasks = vec![
-            tokio::spawn(by_udp(udp, zone.clone(), asked.clone())),
-            tokio::spawn(by_tcp(tcp, zone.clone(), asked.clone())),
-        ];
+        let tasks =
+            vec![tokio::spawn(by_udp(udp, zone.clone(), asked.clone())), tokio::spawn(by_tcp(tcp, zone.clone(), asked.clone()))];
         Self { address, zone, asked, tasks }
     }
 
