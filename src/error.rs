@@ -191,6 +191,28 @@ codes! {
         "The app asked for another account than the one that you signed in with."
         "Use the account that you use in the app.";
 
+    2016 InvitationUnknown 404 InvalidRequest ""
+        "This invitation link is not valid."
+        "Open the link in the newest invitation that you were sent, exactly as it was written, or ask your contact to send it again.";
+    2017 InvitationExpired 410 InvalidRequest ""
+        "This invitation has expired."
+        "Ask your contact to send you a new one.";
+    2018 InvitationReplaced 410 InvalidRequest ""
+        "A newer invitation has taken the place of this one."
+        "Open the link in the newest invitation that you were sent.";
+    2019 InvitationRevoked 410 InvalidRequest ""
+        "This invitation was taken back."
+        "Ask your contact at the organisation.";
+    2020 InvitationUsed 403 AccessDenied "AADSTS50020"
+        "This invitation has been accepted with another account."
+        "Sign in with the account that you used the first time, or ask your contact to reset your invitation.";
+    2021 InvitedAsAnother 403 AccessDenied "AADSTS50020"
+        "This invitation is for another address than the one that you signed in with."
+        "Sign in with the account that was invited, or ask your contact to invite this one.";
+    2022 AlreadyGuest 409 AccessDenied ""
+        "You are a guest of this organisation already, with this account."
+        "Open the organisation's apps, or sign in with another account to accept this invitation.";
+
     // The home organisation (3xxx)
     3001 HomeUnreachable 503 TemporarilyUnavailable ""
         "Your home organisation does not answer."

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementId, AppId, Domain, TenantId, UserId};
+use super::{AgreementId, AppId, Domain, InvitationId, TenantId, UserId};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub enum Actor {
     App(AppId),
     /// The operator, from the command line.
     Operator,
-    /// The server itself, on its timer.
+    /// The server by itself, on a timer.
     Server,
 }
 
@@ -78,6 +78,87 @@ pub enum Activity {
         user: UserId,
         /// In which app.
         app: AppId,
+    },
+    /// A guest was invited, or invited again: an earlier invitation has ended.
+    Invited {
+        /// Whom.
+        user: UserId,
+        /// By which invitation.
+        invitation: InvitationId,
+        /// Whether a mail was to be sent.
+        mail: bool,
+    },
+    /// An invitation was not mailed, since the guest wants no more of them.
+    InvitationMailSuppressed {
+        /// Whose.
+        user: UserId,
+        /// Which one.
+        invitation: InvitationId,
+    },
+    /// An invitation was taken back.
+    InvitationRevoked {
+        /// Whose.
+        user: UserId,
+        /// Which one.
+        invitation: InvitationId,
+    },
+    /// A guest wants no more invitations by mail.
+    InvitationsBlocked {
+        /// Who.
+        user: UserId,
+    },
+    /// A guest wants invitations by mail again.
+    InvitationsUnblocked {
+        /// Who.
+        user: UserId,
+    },
+    /// A guest was unbound from their identity, and redeems again.
+    RedemptionReset {
+        /// Whose.
+        user: UserId,
+    },
+    /// A guest or member was deleted; for 30 days they can be restored.
+    UserDeleted {
+        /// Whom.
+        user: UserId,
+    },
+    /// A guest left the organisation; for 30 days they can be restored.
+    UserLeft {
+        /// Who.
+        user: UserId,
+    },
+    /// A deleted user was restored.
+    UserRestored {
+        /// Whom.
+        user: UserId,
+    },
+    /// A deleted user was deleted for good.
+    UserDeletedPermanently {
+        /// Whom.
+        user: UserId,
+    },
+    /// A user was assigned to an app.
+    AppAssigned {
+        /// Whom.
+        user: UserId,
+        /// To which one.
+        app: AppId,
+    },
+    /// An assignment to an app was taken back.
+    AppUnassigned {
+        /// Whose.
+        user: UserId,
+        /// To which one.
+        app: AppId,
+    },
+    /// A guest set up an account that lives in the tenant, or, having lost it, did so again.
+    AccountSetUp {
+        /// Who.
+        user: UserId,
+        /// `passkey` or `password`.
+        with: String,
+        /// Whether there was one before.
+        recovered: bool,
     },
     /// A domain was verified by its DNS record.
     DomainVerified {

@@ -74,6 +74,10 @@ id!(
     FederationId
 );
 id!(
+    /// An invitation of a guest.
+    InvitationId
+);
+id!(
     /// One sign-in of one person in one browser. The `sid` of tokens.
     SessionId
 );

@@ -4,6 +4,7 @@ pub mod app;
 pub mod audit;
 pub mod federation;
 mod ids;
+pub mod invitation;
 pub mod journey;
 pub mod link;
 mod names;
@@ -13,5 +14,5 @@ pub mod terms;
 pub mod user;
 pub mod verification;
 
-pub use ids::{AgreementId, AppId, FederationId, SessionId, TenantId, UserId};
+pub use ids::{AgreementId, AppId, FederationId, InvitationId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};

@@ -86,7 +86,11 @@ pub fn redeem(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::domain::{UserId, VerifiedEmail, tenant::IdentitySource, user::Identity};
+    use crate::domain::{
+        UserId, VerifiedEmail,
+        tenant::IdentitySource,
+        user::{Identity, Profile},
+    };
 
     pub(crate) fn guest(mail: &str, bound: Option<&str>) -> User {
         let external = match bound {
@@ -109,6 +113,11 @@ pub(crate) mod tests {
             external: Some(external),
             sessions_valid_from: Timestamp::UNIX_EPOCH,
             created: Timestamp::UNIX_EPOCH,
+            principal_name: String::new(),
+            profile: Profile::default(),
+            sponsors: Vec::new(),
+            invitation: None,
+            guest_inviter: false,
         }
     }
 

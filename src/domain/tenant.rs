@@ -142,6 +142,56 @@ pub struct TenantPolicy {
     pub contact: Option<String>,
     /// Guests who accepted the review of permissions before this time are asked again.
     pub permissions_reviewed_since: Option<Timestamp>,
+    /// How long the link in an invitation works, in days; 0: for ever.
+    pub invitation_days: u16,
+    /// What somebody has to show who opens an invitation and signs in with another address than the invited one.
+    pub alias_redemption: AliasRedemption,
+    /// Who may invite guests.
+    pub allow_invites_from: AllowInvitesFrom,
+    /// Origins that an invitation may lead to beside those of the tenant's own apps.
+    pub redirect_origins: Vec<WebUrl>,
+    /// How invitations by mail present the organisation.
+    pub invitation_mail: InvitationMail,
+}
+
+/// What somebody has to show who opens an invitation and signs in with another verified address than the invited one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AliasRedemption {
+    /// That the invited mailbox is theirs, too: a code that was mailed there.
+    #[default]
+    Passcode,
+    /// The link in the invitation is enough.
+    Link,
+    /// Nothing helps.
+    Deny,
+}
+
+/// Who may invite guests (the values of `authorizationPolicy.allowInvitesFrom`, b2b-facts section 11). Administrators here
+/// are programs with the permission, and users who are given it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AllowInvitesFrom {
+    /// Nobody but the operator.
+    None,
+    /// Administrators and guest inviters.
+    #[default]
+    AdminsAndGuestInviters,
+    /// All members, too.
+    AdminsGuestInvitersAndAllMembers,
+    /// Guests, too.
+    Everyone,
+}
+
+/// How invitations by mail present the organisation. Both are texts, in which `{inviter}`, `{organisation}` and `{domain}`
+/// stand for what they say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InvitationMail {
+    /// The name that mails come from. At most 80 characters.
+    pub from_name: Option<String>,
+    /// The subject. At most 120 characters.
+    pub subject: Option<String>,
 }
 
 impl Default for TenantPolicy {
@@ -154,6 +204,11 @@ impl Default for TenantPolicy {
             language: None,
             contact: None,
             permissions_reviewed_since: None,
+            invitation_days: 30,
+            alias_redemption: AliasRedemption::default(),
+            allow_invites_from: AllowInvitesFrom::default(),
+            redirect_origins: Vec::new(),
+            invitation_mail: InvitationMail::default(),
         }
     }
 }
@@ -194,6 +249,12 @@ impl Tenant {
     #[must_use]
     pub fn shown_domain(&self) -> Option<&Domain> {
         self.domains.iter().find(|d| d.verified).or(self.domains.first()).map(|d| &d.name)
+    }
+
+    /// The domain that the tenant was made with.
+    #[must_use]
+    pub fn initial_domain(&self) -> Option<&Domain> {
+        self.domains.first().map(|domain| &domain.name)
     }
 
     /// Whether this tenant can vouch for `address`: its domain is a verified domain of the tenant.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EmailAddress, LanguageTag, UserId, VerifiedEmail, tenant::IdentitySource};
+use super::{Domain, EmailAddress, InvitationId, LanguageTag, UserId, VerifiedEmail, tenant::IdentitySource};
 
 /// Who somebody is, wherever they come from: issuer and subject. Never an e-mail address (nOAuth, checklist L-01).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,6 +91,44 @@ pub struct User {
     pub sessions_valid_from: Timestamp,
     /// When it was made.
     pub created: Timestamp,
+    /// The name that it has in the directory beside its id (`userPrincipalName`); see [`User::principal_name_of`]. It never
+    /// changes, whatever becomes of the addresses.
+    #[serde(default)]
+    pub principal_name: String,
+    /// What else the organisation notes about the person.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Who in the tenant answers for a guest: who invited them, unless an administrator named somebody else.
+    #[serde(default)]
+    pub sponsors: Vec<UserId>,
+    /// A guest's latest invitation.
+    #[serde(default)]
+    pub invitation: Option<InvitationId>,
+    /// Whether a user may invite guests where the tenant leaves that to administrators and guest inviters.
+    #[serde(default)]
+    pub guest_inviter: bool,
+}
+
+/// What an organisation notes about a person. Nothing here is looked at by any decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    /// Given name; like all that follow at most 64 characters.
+    pub given_name: Option<String>,
+    /// Surname.
+    pub surname: Option<String>,
+    /// Where they work.
+    pub company_name: Option<String>,
+    /// As what.
+    pub job_title: Option<String>,
+    /// In which department.
+    pub department: Option<String>,
+    /// In which office.
+    pub office_location: Option<String>,
+    /// Mobile phone.
+    pub mobile_phone: Option<String>,
+    /// Phones at work.
+    pub business_phones: Vec<String>,
 }
 
 impl User {
@@ -98,6 +136,19 @@ impl User {
     #[must_use]
     pub fn holds(&self, address: &EmailAddress) -> bool {
         self.mail.as_ref() == Some(address) || self.other_mails.contains(address)
+    }
+
+    /// The name of a new object in the directory: a member's is the address. A guest's is the invited address with `_` for
+    /// the `@`, then `#EXT#@` and the tenant's initial domain (b2b-facts section 5.3); of somebody without an address of
+    /// their own it is made of the id.
+    #[must_use]
+    pub fn principal_name_of(id: UserId, user_type: UserType, mail: Option<&EmailAddress>, initial_domain: &Domain) -> String {
+        match (user_type, mail) {
+            (UserType::Member, Some(mail)) => mail.to_string(),
+            (UserType::Member, None) => format!("{id}@{initial_domain}"),
+            (UserType::Guest, Some(mail)) => format!("{}#EXT#@{initial_domain}", mail.as_str().replacen('@', "_", 1)),
+            (UserType::Guest, None) => format!("{id}#EXT#@{initial_domain}"),
+        }
     }
 
     /// The identity that the object is bound to.
@@ -123,6 +174,14 @@ impl User {
             Some(ExternalUserState::PendingAcceptance { .. }) => "Invited user",
             Some(ExternalUserState::Accepted { source, .. }) => source.label(),
         }
+    }
+
+    /// When the external user state changed last.
+    #[must_use]
+    pub fn external_user_state_since(&self) -> Option<Timestamp> {
+        self.external.as_ref().map(|state| match state {
+            ExternalUserState::PendingAcceptance { since } | ExternalUserState::Accepted { since, .. } => *since,
+        })
     }
 
     /// The `externalUserState` of the directory API.

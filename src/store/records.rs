@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Partition};
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, LanguageTag, SessionId, TenantId, UserId,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, SessionId, TenantId, UserId,
         app::App,
         audit,
         federation::Federation,
+        invitation::Invitation,
         tenant::Tenant,
         terms::{Acceptance, Agreement, DocumentId, MediaType},
         user::{Identity, User, UserType},
@@ -97,6 +98,87 @@ pub struct Assignment {
     pub role: Option<String>,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// A user who was deleted. The record ends with the time in which they can be restored, and so does all else that is theirs
+/// alone (assignments, passwords, passkeys): nothing has to come and sweep it away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedUser {
+    /// As they were. No index leads to them.
+    pub user: User,
+    /// When that was.
+    pub deleted: Timestamp,
+}
+
+impl DeletedUser {
+    /// When they can no longer be restored: after 30 days (b2b-facts section 12).
+    #[must_use]
+    pub fn gone(&self) -> Timestamp {
+        self.deleted.saturating_add(jiff::SignedDuration::from_hours(30 * 24)).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// That there was a user with this id, and when they were deleted. It stays for ever: ids are never used again (checklist
+/// T-06). Restoring them takes it away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// Who.
+    pub user: UserId,
+    /// When.
+    pub deleted: Timestamp,
+}
+
+/// That the holder of an address wants no invitations of this tenant by mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitationsBlocked {
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Somebody who was invited under an address, whether or not the address leads to them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// Who.
+    pub user: UserId,
+}
+
+/// What became of the mail of an invitation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Of which one.
+    pub invitation: InvitationId,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why the last attempt failed, if it did: reply codes and our own words.
+    pub last_error: Option<String>,
+    /// Where it stands.
+    pub state: DeliveryState,
+}
+
+/// Where the mail of an invitation stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state")]
+pub enum DeliveryState {
+    /// It waits to be sent, or to be tried again.
+    Queued {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The mail server took it.
+    Sent {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was given up.
+    Failed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was not sent: the guest wants no invitations by mail.
+    Suppressed {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What doors must know of a user at once, kept apart from the user so that it can be watched and listed cheaply. It
@@ -219,6 +301,22 @@ tenant_keys! {
     assignment(user: UserId, app: AppId) -> Assignment = ASSIGNMENT [user.as_bytes(), app.as_bytes()];
     /// The apps that a user is assigned to.
     assignments(user: UserId) -> Assignment = ASSIGNMENT [user.as_bytes()];
+    /// An invitation.
+    invitation(id: InvitationId) -> Invitation = INVITATION [id.as_bytes()];
+    /// That a user was invited under an address. It is there while they have an invitation.
+    invited(address: &EmailAddress, user: UserId) -> Invited = INVITED_INDEX [address.as_str().as_bytes(), user.as_bytes()];
+    /// All who were invited under an address.
+    all_invited(address: &EmailAddress) -> Invited = INVITED_INDEX [address.as_str().as_bytes()];
+    /// A user who was deleted.
+    deleted_user(id: UserId) -> DeletedUser = DELETED_USER [id.as_bytes()];
+    /// All users who were deleted and can be restored. A prefix: read it in pages.
+    deleted_users() -> DeletedUser = DELETED_USER [];
+    /// That a user was deleted.
+    tombstone(id: UserId) -> Tombstone = TOMBSTONE [id.as_bytes()];
+    /// Whether an address wants no invitations by mail.
+    invitations_blocked(address: &EmailAddress) -> InvitationsBlocked = INVITATIONS_BLOCKED [address.as_str().as_bytes()];
+    /// What became of the mail of an invitation.
+    delivery(invitation: InvitationId) -> Delivery = DELIVERY [invitation.as_bytes()];
     /// What doors must know of a user.
     user_cutoff(user: UserId) -> UserCutoff = USER_CUTOFF [user.as_bytes()];
     /// All that doors must know of users.

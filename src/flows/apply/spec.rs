@@ -240,6 +240,9 @@ pub struct UserSpec {
     pub preferred_language: Option<LanguageTag>,
     /// False: blocked, with every session ended at once. As it is when left out: nobody is let in again by accident.
     pub account_enabled: Option<bool>,
+    /// Whether they may invite guests where the tenant leaves that to administrators and guest inviters. As it is when left
+    /// out.
+    pub guest_inviter: Option<bool>,
     /// A member's password.
     #[serde(default, serialize_with = "expose_some")]
     pub password: Option<Secret>,

@@ -3,15 +3,15 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    domain::{app::App, audit, federation::Federation, tenant::Tenant, terms::Agreement, user::User},
+    domain::{app::App, audit, federation::Federation, invitation::Invitation, tenant::Tenant, terms::Agreement, user::User},
     identity::{Attempts, account::PasswordRecord, passcode::Challenge},
     mail::OutboxItem,
     oidc::{TenantKey, grant::RefreshFamily},
     store::{
         Entry, Partition,
         records::{
-            Acceptances, Assignment, Backup, Claim, DocumentInfo, SessionEnd, SessionFamily, TenantCutoff, TenantListed,
-            TermsEpoch, Unfinished, UsedCode, UserCutoff, UserRef, kind,
+            Acceptances, Assignment, Backup, Claim, DeletedUser, Delivery, DocumentInfo, InvitationsBlocked, Invited, SessionEnd,
+            SessionFamily, TenantCutoff, TenantListed, TermsEpoch, Tombstone, Unfinished, UsedCode, UserCutoff, UserRef, kind,
         },
     },
 };
@@ -119,6 +119,8 @@ kinds! {
     AGREEMENT, "agreement", true, [ID], Agreement, |record, _, name| record.id.as_bytes() == name[0];
     SIGNING_KEY, "signing key", true, [Text], TenantKey, |record, _, name| record.kid().as_bytes() == name[0];
     DOCUMENT, "document", true, [HASH], DocumentInfo, |_, _, _| true;
+    DELETED_USER, "deleted user", true, [ID], DeletedUser, |record, _, name| record.user.id.as_bytes() == name[0];
+    TOMBSTONE, "mark of a deleted user", true, [ID], Tombstone, |record, _, name| record.user.as_bytes() == name[0];
     USER, "user", true, [ID], User, |record, _, name| record.id.as_bytes() == name[0];
     ADDRESS_INDEX, "address", true, [Text], UserRef, |_, _, _| true;
     IDENTITY_INDEX, "identity", true, [HASH], UserRef, |_, _, _| true;
@@ -126,6 +128,9 @@ kinds! {
     ACCEPTANCES, "answers to agreements", true, [ID], Acceptances,
         |record, _, name| record.iter().all(|answer| answer.user.as_bytes() == name[0]);
     ASSIGNMENT, "assignment", true, [ID, ID], Assignment, |record, _, name| record.app.as_bytes() == name[1];
+    INVITATION, "invitation", true, [ID], Invitation, |record, _, name| record.id.as_bytes() == name[0];
+    INVITED_INDEX, "invited address", true, [Text, ID], Invited, |record, _, name| record.user.as_bytes() == name[1];
+    INVITATIONS_BLOCKED, "address without invitations", true, [Text], InvitationsBlocked, |_, _, _| true;
     USER_CUTOFF, "cut-off of a user", true, [ID], UserCutoff, |record, _, name| record.user.as_bytes() == name[0];
     SESSION_END, "ended session", true, [ID], SessionEnd, |record, _, name| record.session.as_bytes() == name[0];
     TERMS_EPOCH, "count of changes of terms", true, [], TermsEpoch, |_, _, _| true;
@@ -137,6 +142,7 @@ kinds! {
     PASSCODE, "passcode", true, [ID, ID], Challenge, |_, _, _| true;
     COUNTER, "counter of sends and guesses", true, [Bytes(1), Bytes(3)], Attempts, |_, _, _| true;
     OUTBOX, "mail", true, [ID], OutboxItem, |record, _, name| record.id.0.as_bytes() == name[0];
+    DELIVERY, "delivery of an invitation", true, [ID], Delivery, |record, _, name| record.invitation.as_bytes() == name[0];
     AUDIT_EVENT, "audit entry", true, [Bytes(8)], audit::Event, |record, _, name| record.sequence.to_be_bytes() == name[0];
     AUDIT_HEAD, "end of the audit log", true, [], audit::Head, |_, _, _| true;
 }

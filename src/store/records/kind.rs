@@ -26,6 +26,10 @@ pub const SIGNING_KEY: u8 = 14;
 pub const DOCUMENT: u8 = 15;
 /// Documents: their bytes, in chunks.
 pub const DOCUMENT_CHUNK: u8 = 16;
+/// Users who were deleted and can be restored.
+pub const DELETED_USER: u8 = 18;
+/// Ids of users who were deleted, for ever.
+pub const TOMBSTONE: u8 = 19;
 /// Users.
 pub const USER: u8 = 20;
 /// Which user holds an address.
@@ -38,6 +42,12 @@ pub const PASSWORD: u8 = 23;
 pub const ACCEPTANCES: u8 = 24;
 /// Assignments of users to apps, by user.
 pub const ASSIGNMENT: u8 = 25;
+/// Invitations.
+pub const INVITATION: u8 = 26;
+/// Addresses whose holders want no invitations by mail.
+pub const INVITATIONS_BLOCKED: u8 = 27;
+/// Who was invited under an address.
+pub const INVITED_INDEX: u8 = 28;
 /// Since when a user's sessions count, and whether the user is blocked: what doors must know at once.
 pub const USER_CUTOFF: u8 = 30;
 /// Sessions that ended early.
@@ -58,6 +68,8 @@ pub const PASSCODE: u8 = 50;
 pub const COUNTER: u8 = 51;
 /// Mail to be sent.
 pub const OUTBOX: u8 = 52;
+/// What became of the mail of an invitation.
+pub const DELIVERY: u8 = 53;
 /// The audit log.
 pub const AUDIT_EVENT: u8 = 60;
 /// The end of the audit log's chain.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AppId, TenantId,
+        AppId, Domain, TenantId,
         audit::{Activity, Actor, Head},
         tenant::Tenant,
     },
@@ -47,6 +47,7 @@ pub(super) struct Plan {
     /// The tenant as it was.
     pub(super) before: Option<Tenant>,
     name: String,
+    initial_domain: Option<Domain>,
     now: Timestamp,
     batch: Batch,
     head: Option<Stored<Head>>,
@@ -72,6 +73,7 @@ impl Plan {
             documents: Vec::new(),
             before: None,
             name: spec.display_name.clone(),
+            initial_domain: spec.domains.first().map(|domain| domain.name.clone()),
             now: foundation.now(),
             batch: Batch::new(Partition::Tenant(tenant)),
             head: foundation.audit_head(tenant).await?,

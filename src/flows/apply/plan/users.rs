@@ -133,7 +133,6 @@ impl Plan {
             id,
             user_type: spec.user_type,
             display_name: spec.display_name.clone(),
-            mail,
             other_mails,
             preferred_language: spec.preferred_language.clone().or(before.and_then(|before| before.preferred_language.clone())),
             account_enabled: enabled,
@@ -141,7 +140,20 @@ impl Plan {
             external: pending.map(|pending| before.and_then(|before| before.external.clone()).unwrap_or(pending)),
             sessions_valid_from: sessions_valid_from.unwrap_or(self.now),
             created: before.map_or(self.now, |before| before.created),
+            principal_name: self.principal_name(id, spec.user_type, mail.as_ref(), before),
+            profile: before.map(|before| before.profile.clone()).unwrap_or_default(),
+            sponsors: before.map(|before| before.sponsors.clone()).unwrap_or_default(),
+            invitation: before.and_then(|before| before.invitation),
+            guest_inviter: spec.guest_inviter.unwrap_or(before.is_some_and(|before| before.guest_inviter)),
+            mail,
         }
+    }
+
+    /// The name that a new object gets, and an old one keeps.
+    fn principal_name(&self, id: UserId, user_type: UserType, mail: Option<&EmailAddress>, before: Option<&User>) -> String {
+        let kept = before.map(|before| before.principal_name.clone()).filter(|name| !name.is_empty());
+        let made = || self.initial_domain.as_ref().map(|domain| User::principal_name_of(id, user_type, mail, domain));
+        kept.or_else(made).unwrap_or_default()
     }
 
     /// Keeps the index of addresses in step. An address that somebody else holds stays theirs.
