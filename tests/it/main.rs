@@ -15,6 +15,7 @@ mod domains;
 mod embedded;
 mod examples;
 mod faults;
+mod foreign_provider;
 mod forms;
 mod front;
 mod harness;

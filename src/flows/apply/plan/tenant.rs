@@ -75,8 +75,8 @@ impl Plan {
             self.problem("hosts: the host of the public URL stands for no single tenant");
         }
         let Some(policy) = &spec.policy else { return };
-        if policy.redemption_order.is_empty() {
-            self.problem("policy.redemption_order: guests need at least one way to prove who they are");
+        if let Err(problem) = policy.check_ways() {
+            self.problem(format!("policy.{problem}"));
         }
         if !(1..=30).contains(&policy.passcode_minutes) {
             self.problem("policy.passcode_minutes: a code lives 1 to 30 minutes");

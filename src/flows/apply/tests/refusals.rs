@@ -69,6 +69,9 @@ async fn what_does_not_fit_together_is_refused() {
         ("session_hours = 25", "1 to 24 hours"),
         ("session_hours = 0", "1 to 24 hours"),
         ("redemption_order = []", "at least one way"),
+        ("redemption_order = [], upstream_only = true", "at least one way"),
+        ("redemption_order = [\"home_organisation\"]", "unless upstream_only is true"),
+        ("upstream_only = true", "home_organisation alone"),
     ] {
         let text = contoso("").replace("branding = {", &format!("policy = {{ {policy} }}\nbranding = {{"));
         let problems = house.refused(&desired(&text)).await;
