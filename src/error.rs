@@ -212,6 +212,9 @@ codes! {
     2022 AlreadyGuest 409 AccessDenied ""
         "You are a guest of this organisation already, with this account."
         "Open the organisation's apps, or sign in with another account to accept this invitation.";
+    2030 MembersStay 403 AccessDenied ""
+        "You belong to this organisation and cannot leave it here."
+        "Ask your organisation's administrators.";
 
     // The home organisation (3xxx)
     3001 HomeUnreachable 503 TemporarilyUnavailable ""

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl};
+use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl, verification::DnsProof};
 
 /// An organisation: who it is, what proves it, and how it treats its guests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct TenantDomain {
     pub name: Domain,
     /// Whether the claim has been proven or declared by the operator.
     pub verified: bool,
+    /// What the domain name system has shown, where the claim is proven by it; nothing when the operator has declared it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsProof>,
 }
 
 /// What guests are told about their data.
