@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use invitation_mail::InvitationMail;
 
-use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl};
+use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl, verification::DnsProof};
 
 /// An organisation: who it is, what proves it, and how it treats its guests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct TenantDomain {
     pub name: Domain,
     /// Whether the claim has been proven or declared by the operator.
     pub verified: bool,
+    /// What the domain name system has shown, where the claim is proven by it; nothing when the operator has declared it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsProof>,
 }
 
 /// What guests are told about their data.

@@ -1,9 +1,11 @@
 //! Load facts, decide purely, commit once: what pages, programs and the command line share.
 
 pub mod apply;
+pub mod audit;
 pub mod check;
 pub mod directory;
 pub mod documents;
+pub mod domains;
 mod foundation;
 mod in_process;
 pub mod journey;

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use super::{ApplyError, Report, apply, spec::Desired};
 use crate::{
     clock::{Clock, ManualClock, SeededEntropy},
+    dns::Resolver,
     domain::{
         AppId, Domain, EmailAddress, TenantId,
         app::{App, ClientType},
@@ -89,6 +90,7 @@ impl House {
             clock: shared,
             entropy,
             public_url: "https://vestibule.example".parse().unwrap(),
+            dns: Resolver::default(),
         };
         Self { foundation, clock }
     }
