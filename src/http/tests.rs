@@ -2,6 +2,7 @@
 
 mod browser;
 mod counted;
+mod directory_pages;
 mod errands;
 mod invitations;
 mod links;

@@ -35,7 +35,8 @@ use axum::{
     response::Response,
     routing::any,
 };
-use http::Method;
+use http::{Method, StatusCode};
+use serde_json::Value;
 
 use super::{
     front::BodyLimit,
@@ -61,13 +62,17 @@ struct Api {
     limits: Limits,
     /// The root as clients see it: `https://HOST/v1.0`.
     service: String,
+    /// The OpenAPI document.
+    document: Value,
 }
 
 /// The routes of the directory API.
 pub(super) fn routes(vestibule: &Arc<Vestibule>) -> Router<Arc<Vestibule>> {
+    let service = format!("{}{DIRECTORY_API_ROOT}", vestibule.public_url().as_str().trim_end_matches('/'));
     let api = Arc::new(Api {
         limits: Limits::new(Arc::clone(&vestibule.foundation.clock)),
-        service: format!("{}{DIRECTORY_API_ROOT}", vestibule.public_url().as_str().trim_end_matches('/')),
+        document: openapi::document(&service).unwrap_or_default(),
+        service,
         vestibule: Arc::clone(vestibule),
     });
     let entry = any(move |State(_): State<Arc<Vestibule>>, request: Request| entry(Arc::clone(&api), request));
@@ -101,7 +106,7 @@ impl Api {
     async fn serve(self: &Arc<Self>, visit: &Visit, asked: Asked) -> Result<Answer, Error> {
         let open = route::find(&asked.method, &asked.path).is_ok_and(|(route, _)| matches!(route.needs, Needs::Nothing));
         if open {
-            return openapi::answer(&self.service);
+            return Ok(Answer::json(StatusCode::OK, self.document.clone()));
         }
         let caller = Arc::new(auth::authenticate(&self.vestibule, &visit.headers, &visit.trace).await?);
         if let Ok((Route { needs: Needs::Caller, .. }, _)) = route::find(&asked.method, &asked.path) {
