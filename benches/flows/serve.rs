@@ -64,6 +64,7 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
             clock,
             entropy,
             public_url: config.public_url.clone(),
+            lanes: Arc::default(),
             dns: Resolver::default(),
         }
     } else {
