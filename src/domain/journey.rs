@@ -221,6 +221,7 @@ mod tests {
             branding: Default::default(),
             policy: TenantPolicy::default(),
             created: at(0),
+            enabled: true,
         }
     }
 
