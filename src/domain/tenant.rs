@@ -1,7 +1,11 @@
 //! An organisation on this server.
 
+mod invitation_mail;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use invitation_mail::InvitationMail;
 
 use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl, verification::DnsProof};
 
@@ -190,17 +194,6 @@ pub enum AllowInvitesFrom {
     AdminsGuestInvitersAndAllMembers,
     /// Guests, too.
     Everyone,
-}
-
-/// How invitations by mail present the organisation. Both are texts, in which `{inviter}`, `{organisation}` and `{domain}`
-/// stand for what they say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InvitationMail {
-    /// The name that mails come from. At most 80 characters.
-    pub from_name: Option<String>,
-    /// The subject. At most 120 characters.
-    pub subject: Option<String>,
 }
 
 impl Default for TenantPolicy {
