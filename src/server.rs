@@ -67,7 +67,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
         }
     };
     let (public_url, dns) = (config.public_url.clone(), Resolver::new(config.name_servers.clone()));
-    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url, dns }, failed))
+    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url, dns, lanes: Arc::default() }, failed))
 }
 
 /// How often a store that is open is tried to be read before its process gives up.

@@ -2,14 +2,18 @@
 
 pub mod apply;
 pub mod audit;
+pub mod blocked_invitations;
 pub mod check;
 pub mod directory;
 pub mod documents;
 pub mod domains;
 mod foundation;
+pub mod guests;
 mod in_process;
 pub mod journey;
 pub mod keys;
+mod lane;
+pub mod leave;
 pub mod live;
 mod loaded;
 pub mod passwords;
@@ -28,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use foundation::{Foundation, audited};
 pub use in_process::InProcess;
+pub use lane::{Lanes, Turn};
 pub use loaded::Loaded;
 pub use seen::Seen;
 

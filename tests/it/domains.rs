@@ -112,6 +112,7 @@ impl Nodes {
             entropy: Arc::new(SeededEntropy::new(8)),
             public_url: "https://vestibule.example".parse().expect("a URL"),
             dns: Resolver::new(vec![server.address]),
+            lanes: Arc::default(),
         };
         let nodes = Self { two: one.clone(), one, clock, server };
         nodes.apply("verified = false").await.expect("applied");

@@ -90,6 +90,7 @@ impl House {
             clock: shared,
             entropy,
             public_url: "https://vestibule.example".parse().unwrap(),
+            lanes: Arc::default(),
             dns: Resolver::default(),
         };
         Self { foundation, clock }
@@ -115,7 +116,7 @@ impl House {
         }
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, key: &records::RecordKey<T>) -> Option<T> {
+    pub(crate) async fn get<T: serde::de::DeserializeOwned>(&self, key: &records::RecordKey<T>) -> Option<T> {
         self.foundation.store.get(key).await.unwrap().map(|stored| stored.value)
     }
 
@@ -124,12 +125,12 @@ impl House {
         Documents::new(self.foundation.store.clone())
     }
 
-    async fn user(&self, mail: &str) -> User {
+    pub(crate) async fn user(&self, mail: &str) -> User {
         let held = self.get(&records::address(tenant(), &address(mail))).await.expect("somebody has the address");
         self.get(&records::user(tenant(), held.user)).await.expect("a user")
     }
 
-    async fn app(&self, name: &str) -> App {
+    pub(crate) async fn app(&self, name: &str) -> App {
         let apps = self.foundation.store.list(&records::apps(tenant())).await.unwrap();
         apps.into_iter().map(|app| app.value).find(|app| app.display_name == name).expect("an app")
     }
@@ -141,7 +142,7 @@ impl House {
     }
 
     /// The audit log, which must be whole.
-    async fn audit(&self) -> Vec<Event> {
+    pub(crate) async fn audit(&self) -> Vec<Event> {
         let events = self.foundation.store.list(&records::audit_events(tenant())).await.unwrap();
         let events: Vec<_> = events.into_iter().map(|event| event.value).collect();
         assert_eq!(Event::first_break(tenant(), &events), None);
@@ -161,7 +162,7 @@ pub(crate) fn tenant() -> TenantId {
     CONTOSO.parse().unwrap()
 }
 
-fn address(text: &str) -> EmailAddress {
+pub(crate) fn address(text: &str) -> EmailAddress {
     text.parse().unwrap()
 }
 
