@@ -49,8 +49,10 @@ pub enum Person<'a> {
 pub enum Errand {
     /// To leave the organisation.
     Leave,
-    /// To have invitations by mail stopped, or sent again.
+    /// To have invitations by mail stopped, or allowed again.
     BlockInvitations,
+    /// To be sent an open invitation once more.
+    SendAgain,
 }
 
 /// What an authorization request demands beyond the usual.
@@ -228,6 +230,8 @@ fn run<'a>(errand: Errand, facts: &Facts<'a>) -> Step<'a> {
             Ok(known) if known.user.external.is_none() => Step::Refuse(Code::MembersStay),
             Ok(_) => Step::Confirm(errand),
         },
+        // It is mailed, so nothing has to be proven to ask for it.
+        Errand::SendAgain => facts.address.map_or(Step::Identify, |_| Step::Confirm(errand)),
         // About an address, whoever has it: there need be no user, and nobody learns whether there is one.
         Errand::BlockInvitations => match facts.address {
             None => Step::Identify,

@@ -1,10 +1,6 @@
 //! A guest leaves the organisation: their own act, which needs proof of who they are and nothing else (b2b-facts section 11).
 
-use super::{
-    Vestibule,
-    directory::TenantView,
-    guests::{Administration, writer},
-};
+use super::{Vestibule, directory::TenantView, guests::Administration};
 use crate::{
     domain::{UserId, audit::Actor},
     error::Code,
@@ -16,8 +12,8 @@ use crate::{
 /// # Errors
 /// The store's failure: then nothing has changed.
 pub async fn leave(vestibule: &Vestibule, view: &TenantView, user: UserId) -> Result<(), Code> {
-    let (actor, write) = (Actor::User(user), writer(&vestibule.sender, vestibule.public_url()));
-    let administration = Administration { foundation: &vestibule.foundation, view, actor: &actor, write: &write };
+    let (foundation, actor, sender) = (&vestibule.foundation, &Actor::User(user), &vestibule.sender);
+    let administration = Administration { foundation, view, actor, sender };
     match administration.delete(user, None).await {
         Ok(_) | Err(Code::ObjectUnknown) => Ok(()),
         Err(code) => Err(code),

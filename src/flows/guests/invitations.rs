@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Act, Administration, Changes, Invite, Invited, Letter, Message, Moment, Outcome, Posted, invite::Purpose};
+use super::{Act, Administration, Changes, Invite, Invited, Message, Moment, Outcome, Posted, invite::Purpose};
 use crate::{
     domain::{
         EmailAddress, InvitationId, UserId,
@@ -11,6 +11,7 @@ use crate::{
         user::{User, UserType},
     },
     error::Code,
+    mail::{Invitation as InvitationLetter, Inviter},
     secret::Secret,
     store::{
         StoreError, Version,
@@ -20,6 +21,9 @@ use crate::{
 
 /// How long an invitation is remembered that a newer one replaced: so that its link says so.
 const REPLACED_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How long a notice of an invitation is tried to be sent.
+const NOTICE_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// A guest's latest invitation.
 pub(super) struct Latest {
@@ -185,16 +189,35 @@ impl Administration<'_> {
             None => Posted::Nothing,
             Some(message) => {
                 let to = invitation.address.as_ref().ok_or(Code::AddressMissing)?;
-                let letter = Letter { view: self.view, user, invitation: &invitation, to, link: &link, message, inviter };
-                self.post(changes, &letter, moment).await?
+                let inviter = inviter.map(|user| Inviter { name: &user.display_name, mail: user.mail.as_ref() });
+                let letter = InvitationLetter {
+                    tenant: &self.view.tenant,
+                    to,
+                    inviter,
+                    link: &link,
+                    redirect: &invitation.redirect,
+                    expires: invitation.expires,
+                    message: message.text.as_deref(),
+                    message_language: message.language.as_ref(),
+                    guest_language: user.preferred_language.as_ref(),
+                    public_url: &self.foundation.public_url,
+                };
+                self.post(changes, &letter, &invitation, (user, message), moment).await?
             }
         };
         Ok(Outcome::Open { invitation: Box::new(invitation), link, mail })
     }
 
     /// Queues the mail, unless the guest wants no more of them.
-    async fn post(&self, changes: &mut Changes, letter: &Letter<'_>, moment: &Moment) -> Result<Posted, Code> {
-        let (tenant, invitation) = (self.tenant(), letter.invitation);
+    async fn post(
+        &self,
+        changes: &mut Changes,
+        letter: &InvitationLetter<'_>,
+        invitation: &Invitation,
+        (guest, message): (&User, &Message),
+        moment: &Moment,
+    ) -> Result<Posted, Code> {
+        let (tenant, outbox) = (self.tenant(), self.outbox());
         let blocked = records::invitations_blocked(tenant, letter.to);
         if self.foundation.store.get(&blocked).await.map_err(StoreError::refusal)?.is_some() {
             let state = DeliveryState::Suppressed { at: moment.now };
@@ -203,8 +226,13 @@ impl Administration<'_> {
             changes.tell(Activity::InvitationMailSuppressed { user: invitation.user, invitation: invitation.id });
             return Ok(Posted::Suppressed);
         }
-        let mail = (self.write)(letter)?;
-        changes.write(|batch| self.outbox().enqueue_invitation(batch, tenant, &mail, invitation));
+        let mail = letter.mail(self.sender).map_err(|_| Code::Internal)?;
+        changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
+        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to) {
+            let notice = letter.notice(self.sender, cc, &guest.display_name).map_err(|_| Code::Internal)?;
+            let until = moment.now.saturating_add(NOTICE_TRIED).unwrap_or(Timestamp::MAX);
+            changes.write(|batch| outbox.enqueue(batch, tenant, &notice, until, false));
+        }
         Ok(Posted::Queued)
     }
 }

@@ -10,16 +10,13 @@ use crate::{
         user::{ExternalUserState, Profile, User, UserType},
     },
     error::Code,
-    flows::directory::TenantView,
+    mail::MESSAGE_MAX,
     secret::Secret,
     store::{
         StoreError, Version,
         records::{self, Stored},
     },
 };
-
-/// The longest text of an inviter in an invitation, in characters.
-const MESSAGE_MAX: usize = 5_000;
 
 /// Whom to invite, and how.
 #[derive(Clone, Debug)]
@@ -63,29 +60,10 @@ pub enum Purpose {
 pub struct Message {
     /// The language of the mail.
     pub language: Option<LanguageTag>,
-    /// A text, shown as it is.
+    /// A text, shown as it is. At most 2,000 characters.
     pub text: Option<String>,
-    /// Somebody else who gets it.
+    /// Somebody else who is told that it was sent. They get no link.
     pub cc: Option<EmailAddress>,
-}
-
-/// All that is in the mail of an invitation.
-#[derive(Clone, Copy, Debug)]
-pub struct Letter<'a> {
-    /// Who invites.
-    pub view: &'a TenantView,
-    /// Whom.
-    pub user: &'a User,
-    /// By which invitation.
-    pub invitation: &'a Invitation,
-    /// Under which address.
-    pub to: &'a EmailAddress,
-    /// The link that redeems it.
-    pub link: &'a Secret,
-    /// What the inviter adds.
-    pub message: &'a Message,
-    /// The inviter, where it is a person.
-    pub inviter: Option<&'a User>,
 }
 
 /// Who was invited, and what became of it.

@@ -13,7 +13,6 @@ mod change;
 pub mod find;
 mod invitations;
 mod invite;
-mod letter;
 mod lifecycle;
 #[cfg(test)]
 mod tests;
@@ -21,8 +20,7 @@ mod tests;
 use jiff::Timestamp;
 
 pub use change::{Change, ProfileChange};
-pub use invite::{Invite, Invited, Letter, Message, Outcome, Posted, Purpose, may_invite};
-pub use letter::writer;
+pub use invite::{Invite, Invited, Message, Outcome, Posted, Purpose, may_invite};
 
 pub(super) use addresses::Addresses;
 
@@ -34,7 +32,7 @@ use crate::{
         user::User,
     },
     error::Code,
-    mail::{Mail, Outbox},
+    mail::{Outbox, Sender},
     store::{
         Batch, Partition, Races, StoreError, Version,
         records::{self, Stored, UserCutoff},
@@ -57,8 +55,8 @@ pub struct Administration<'a> {
     pub view: &'a TenantView,
     /// Who acts. What they may do was checked before, but for inviting: that is the tenant's policy.
     pub actor: &'a Actor,
-    /// Writes the mail of an invitation.
-    pub write: &'a (dyn Fn(&Letter<'_>) -> Result<Mail, Code> + Send + Sync),
+    /// Who mails are from.
+    pub sender: &'a Sender,
 }
 
 impl std::fmt::Debug for Administration<'_> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     domain::{
-        EmailAddress,
         audit::Event,
+        invitation::InvitationState,
         tenant::IdentitySource,
         user::{ExternalUserState, Identity, UserType},
     },
@@ -32,6 +32,7 @@ const EXPENSES: &str = "https://expenses.contoso.example/welcome";
 struct Scene {
     house: House,
     view: Arc<TenantView>,
+    sender: Sender,
 }
 
 impl Scene {
@@ -44,7 +45,7 @@ impl Scene {
         let house = House::new();
         house.apply(&contoso("").replacen("branding =", &format!("{policy}\nbranding ="), 1)).await;
         let view = view(&house.foundation).await;
-        Self { house, view }
+        Self { house, view, sender: Sender { name: None, address: address("guests@vestibule.example") } }
     }
 
     fn store(&self) -> &Store {
@@ -52,7 +53,7 @@ impl Scene {
     }
 
     fn by<'a>(&'a self, actor: &'a Actor) -> Administration<'a> {
-        Administration { foundation: &self.house.foundation, view: &self.view, actor, write: &letter }
+        Administration { foundation: &self.house.foundation, view: &self.view, actor, sender: &self.sender }
     }
 
     fn operator(&self) -> Administration<'_> {
@@ -88,6 +89,10 @@ impl Scene {
         changes.put_user(tenant(), Some(&stored), &user);
         let index = records::identity(tenant(), &identity);
         changes.write(|batch| batch.absent(&index).put(&index, &UserRef::to(&user)));
+        if let Some(latest) = self.operator().latest(&user).await.unwrap() {
+            let state = InvitationState::Redeemed { at: now, identity: identity.clone() };
+            self.operator().keep(&mut changes, &latest, state, None);
+        }
         self.store().commit(changes.batch).await.unwrap();
         identity
     }
@@ -108,18 +113,6 @@ impl Scene {
 async fn view(foundation: &Foundation) -> Arc<TenantView> {
     let directory = Directory::new(foundation.clone(), Arc::new(LiveState::new(LiveState::MAX_SILENCE)));
     directory.tenant(tenant()).await.unwrap().unwrap()
-}
-
-fn letter(letter: &Letter<'_>) -> Result<Mail, Code> {
-    Ok(Mail {
-        to: letter.to.clone(),
-        from: Sender { name: None, address: "guests@contoso.example".parse().unwrap() },
-        reply_to: None,
-        subject: "You are invited".into(),
-        text: letter.link.expose().to_owned().into(),
-        html: String::new().into(),
-        language: "en".into(),
-    })
 }
 
 fn invite(mail: &str) -> Invite {

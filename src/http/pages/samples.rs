@@ -120,6 +120,18 @@ impl Filling {
         }
     }
 
+    fn send_again(self) -> SendAgain {
+        SendAgain {
+            chrome: self.chrome(),
+            action: self.link("/journey/x/confirm"),
+            address: self.text("ada.lovelace@fabrikam.example"),
+            other: self.link("/contoso.example/invitation"),
+            asked: false,
+            contact: self.contact(),
+            error: None,
+        }
+    }
+
     fn invitations(self, blocked: bool) -> InvitationsByMail {
         let address = self.text("ada.lovelace@fabrikam.example");
         InvitationsByMail { chrome: self.chrome(), action: self.link("/journey/x/confirm"), address, blocked }
@@ -215,6 +227,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         back_to_app: Some((fill.text("Expenses"), fill.link("https://expenses.contoso.example/cb?error=access_denied"))),
     };
     let logo = TenantFace { logo: Some(fill.link("/assets/logo/x")), accent: None, ..fill.chrome().tenant.unwrap() };
+    let identify_again = identify.clone();
     vec![
         sample("identify", identify.clone()),
         sample(
@@ -291,6 +304,9 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             },
         ),
         sample("left", Left { chrome: fill.chrome(), contact: fill.contact() }),
+        sample("send-again", fill.send_again()),
+        sample("send-again-asked", SendAgain { asked: true, ..fill.send_again() }),
+        sample("identify-send-again", Identify { errand: Some(Errand::SendAgain), app: None, ..identify_again }),
         sample("invitations-allowed", fill.invitations(false)),
         sample("invitations-blocked", fill.invitations(true)),
         sample("resume-panel", Resume { chrome: fill.with_account(true), action: fill.link("/journey/x/resume"), app: None }),
@@ -350,6 +366,14 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 apps: Some(fill.link("/contoso.example")),
                 start_again: None,
                 ..refusal(Code::AlreadyGuest)
+            },
+        ),
+        sample(
+            "refusal-expired",
+            Refusal {
+                send_again: Some(fill.link("/contoso.example/invitation")),
+                start_again: None,
+                ..refusal(Code::InvitationExpired)
             },
         ),
         sample("refusal-not-assigned", Refusal { apps: Some(fill.link("/contoso.example")), ..refusal(Code::AppNotAssigned) }),

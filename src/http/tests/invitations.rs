@@ -20,7 +20,7 @@ use crate::{
     error::Code,
     flows::{
         apply::tests::tenant,
-        guests::{Administration, Invite, Outcome, Purpose, writer},
+        guests::{Administration, Invite, Outcome, Purpose},
     },
     store::{Change, records},
 };
@@ -61,9 +61,8 @@ impl Site {
     /// An administrator does something.
     pub(super) async fn administer<T>(&self, act: impl AsyncFnOnce(Administration<'_>) -> Result<T, Code>) -> T {
         let view = self.vestibule.directory.tenant(tenant()).await.unwrap().unwrap();
-        let write = writer(&self.vestibule.sender, self.vestibule.public_url());
-        let foundation = &self.vestibule.foundation;
-        let done = act(Administration { foundation, view: &view, actor: &Actor::Operator, write: &write }).await.unwrap();
+        let (foundation, sender) = (&self.vestibule.foundation, &self.vestibule.sender);
+        let done = act(Administration { foundation, view: &view, actor: &Actor::Operator, sender }).await.unwrap();
         self.store.take();
         done
     }

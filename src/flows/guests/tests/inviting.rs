@@ -1,9 +1,8 @@
 use super::*;
-use crate::domain::{
-    AppId,
-    invitation::{Invitation, InvitationState},
+use crate::{
+    domain::{AppId, invitation::Invitation},
+    store::records::{DeliveryState, InvitationsBlocked},
 };
-use crate::store::records::{DeliveryState, InvitationsBlocked};
 
 async fn invitation_of(scene: &Scene, user: &User) -> Invitation {
     scene.house.get(&records::invitation(tenant(), user.invitation.unwrap())).await.expect("an invitation")
