@@ -222,6 +222,27 @@ impl Site {
         std::mem::swap(&mut self.cookies, cookies);
     }
 
+    /// Posts forms in the same moment, each in a browser with these cookies.
+    pub(super) async fn post_at_once(&self, forms: &[(BTreeMap<String, String>, String, Vec<(&str, &str)>)]) -> Vec<Answer> {
+        let posted = forms.iter().map(async |(cookies, path, fields)| {
+            let mut browser = Self {
+                house: House { foundation: self.house.foundation.clone(), clock: self.house.clock.clone() },
+                vestibule: Arc::clone(&self.vestibule),
+                app: self.app,
+                store: Arc::clone(&self.store),
+                router: self.router.clone(),
+                cookies: cookies.clone(),
+            };
+            browser.post(path, fields).await
+        });
+        futures_util::future::join_all(posted).await
+    }
+
+    /// The cookies of this browser.
+    pub(super) fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.clone()
+    }
+
     /// Asks with any method.
     pub(super) async fn ask(&mut self, method: Method, path: &str) -> Answer {
         self.send(Request::builder().method(method).uri(path), String::new()).await

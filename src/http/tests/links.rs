@@ -6,7 +6,6 @@ use super::{
     browser::Site,
     invitations::{SAM, WELCOME, invite, invited},
     seen::refuses,
-    walk::Walk,
 };
 use crate::{
     clock::{Entropy, SeededEntropy},
@@ -149,7 +148,7 @@ async fn a_link_that_has_ended_says_how() {
 async fn l_06_l_08_no_walk_with_the_ticket_alone_redeems() {
     let (mut walk, guest) = invited(Some(SAM)).await;
     let entropy = SeededEntropy::new(17);
-    let mut draw = |most: usize| {
+    let draw = |most: usize| {
         let mut bytes = [0; 8];
         entropy.fill(&mut bytes);
         usize::try_from(u64::from_le_bytes(bytes) % u64::try_from(most).unwrap()).unwrap()
@@ -201,5 +200,4 @@ async fn l_06_l_08_no_walk_with_the_ticket_alone_redeems() {
     walk.site.store.take();
     assert!(walk.site.user(guest.user).await.unwrap().is_pending());
     assert_eq!(walk.site.invitation(guest.user).await.state, InvitationState::Open);
-    let _: &Walk = &walk;
 }
