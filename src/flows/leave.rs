@@ -12,8 +12,8 @@ use crate::{
 /// # Errors
 /// The store's failure: then nothing has changed.
 pub async fn leave(vestibule: &Vestibule, view: &TenantView, user: UserId) -> Result<(), Code> {
-    let (foundation, actor, sender) = (&vestibule.foundation, &Actor::User(user), &vestibule.sender);
-    let administration = Administration { foundation, view, actor, sender };
+    let (foundation, sender, actor) = (&vestibule.foundation, &vestibule.sender, Actor::User(user));
+    let administration = Administration { foundation, view, actor: &actor, sender };
     match administration.delete(user, None).await {
         Ok(_) | Err(Code::ObjectUnknown) => Ok(()),
         Err(code) => Err(code),

@@ -1,10 +1,12 @@
 //! Load facts, decide purely, commit once: what pages, programs and the command line share.
 
 pub mod apply;
+pub mod audit;
 pub mod blocked_invitations;
 pub mod check;
 pub mod directory;
 pub mod documents;
+pub mod domains;
 mod foundation;
 pub mod guests;
 mod in_process;

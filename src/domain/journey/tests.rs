@@ -19,7 +19,7 @@ fn tenant() -> Tenant {
     Tenant {
         id: TenantId(uuid::Uuid::from_u128(1)),
         display_name: "Contoso".into(),
-        domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true }],
+        domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true, dns: None }],
         hosts: Vec::new(),
         privacy: Default::default(),
         branding: Default::default(),

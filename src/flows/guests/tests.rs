@@ -1,6 +1,7 @@
 //! Over the memory store: what each act writes, what it refuses, and what happens when two come at once.
 
 mod changes;
+mod doors;
 mod inviting;
 mod lifecycle;
 mod races;
