@@ -47,7 +47,7 @@ impl Scanner<'_> {
     async fn step(&mut self, step: &str) {
         match step {
             "head" | "get" | "options" => {
-                let method = Method::from_bytes(step.to_uppercase().as_bytes()).expect("a method");
+                let method = Method::from_bytes(step.to_ascii_uppercase().as_bytes()).expect("a method");
                 self.ask(method, &self.url()).await;
             }
             "bare" => {

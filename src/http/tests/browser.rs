@@ -41,6 +41,9 @@ pub(super) struct Site {
     cookies: BTreeMap<String, String>,
 }
 
+/// A form to be posted: by a browser with these cookies, where to, and its fields.
+pub(super) type Posted<'a> = (BTreeMap<String, String>, String, Vec<(&'a str, &'a str)>);
+
 /// What was answered.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -223,7 +226,7 @@ impl Site {
     }
 
     /// Posts forms in the same moment, each in a browser with these cookies.
-    pub(super) async fn post_at_once(&self, forms: &[(BTreeMap<String, String>, String, Vec<(&str, &str)>)]) -> Vec<Answer> {
+    pub(super) async fn post_at_once(&self, forms: &[Posted<'_>]) -> Vec<Answer> {
         let posted = forms.iter().map(async |(cookies, path, fields)| {
             let mut browser = Self {
                 house: House { foundation: self.house.foundation.clone(), clock: self.house.clock.clone() },

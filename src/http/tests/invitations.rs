@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{
     browser::{Answer, Site, declared},
     seen::refuses,
-    walk::{MARIA, Walk},
+    walk::Walk,
 };
 use crate::{
     domain::{

@@ -83,7 +83,7 @@ async fn t_03_a_changed_link_is_refused() {
         }
         changed.push(with(index, ""));
         changed.push(format!("{}&{name}={value}", guest.link));
-        changed.push(format!("{}&{}={value}", guest.link, name.to_uppercase()));
+        changed.push(format!("{}&{}={value}", guest.link, name.to_ascii_uppercase()));
         changed.push(guest.link.replace(&format!("{name}="), &format!("{name}s=")));
     }
     changed.push(path.to_owned());
@@ -98,7 +98,7 @@ async fn t_03_a_changed_link_is_refused() {
     let ticket = pairs[2].1;
     for same in [
         format!("{}&lc=1033&ver=2.0&utm_source=mail", guest.link),
-        format!("/redeem/?TICKET={ticket}&User={}&tenant=contoso.example", pairs[1].1.to_uppercase()),
+        format!("/redeem/?TICKET={ticket}&User={}&tenant=contoso.example", pairs[1].1.to_ascii_uppercase()),
         format!("{}&tenantid={}", guest.link, tenant()),
     ] {
         assert_eq!(walk.site.get(&same).await.status, StatusCode::SEE_OTHER, "{same}");
