@@ -65,6 +65,7 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
             entropy,
             public_url: config.public_url.clone(),
             dns: Resolver::default(),
+            lanes: std::sync::Arc::default(),
         }
     } else {
         server::open(&config, None).await?.0

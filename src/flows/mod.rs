@@ -22,6 +22,7 @@ pub mod prove;
 pub mod redeem;
 pub mod restored;
 mod seen;
+pub mod send_again;
 pub mod session;
 mod single_flight;
 pub mod tokens;

@@ -1,5 +1,6 @@
 //! Sign-ins through the router itself, over a store that counts what is asked of it.
 
+mod accounts;
 mod browser;
 mod counted;
 mod errands;

@@ -108,6 +108,8 @@ pub enum Path {
     Leave(TenantId),
     /// Where somebody says that they want no invitations by mail.
     BlockInvitations(TenantId),
+    /// Where somebody asks for their invitation once more.
+    SendAgain(TenantId),
 }
 
 impl fmt::Display for Path {
@@ -123,6 +125,7 @@ impl fmt::Display for Path {
             Self::SignOut(tenant) => write!(f, "/{tenant}/sign-out"),
             Self::Leave(tenant) => write!(f, "/{tenant}/leave"),
             Self::BlockInvitations(tenant) => write!(f, "/{tenant}/block-invitations"),
+            Self::SendAgain(tenant) => write!(f, "/{tenant}/invitation"),
         }
     }
 }
@@ -156,6 +159,8 @@ pub mod routes {
     pub const LEAVE: &str = "/{authority}/leave";
     /// Where somebody says that they want no invitations by mail.
     pub const BLOCK_INVITATIONS: &str = "/{authority}/block-invitations";
+    /// Where somebody asks for their invitation once more.
+    pub const SEND_AGAIN: &str = "/{authority}/invitation";
     /// The page that a journey owes.
     pub const JOURNEY: &str = "/{authority}/journey/{journey}";
     /// A form of a journey.

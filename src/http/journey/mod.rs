@@ -181,6 +181,7 @@ impl Open {
             _ if self.journey.invitation.is_some() => urls::Path::Journey(tenant, self.journey.id),
             (Some(Errand::Leave), _) => urls::Path::Leave(tenant),
             (Some(Errand::BlockInvitations), _) => urls::Path::BlockInvitations(tenant),
+            (Some(Errand::SendAgain), _) => urls::Path::SendAgain(tenant),
             (None, Some(app)) => urls::Path::App(tenant, app),
             (None, None) => urls::Path::Panel(tenant),
         };

@@ -20,7 +20,7 @@ mod tests;
 
 pub use agree::{Document, DocumentKind, ReviewPermissions, Terms};
 pub use chrome::{AccountInUse, Chrome, Contact, Field, Link, TenantFace};
-pub use errand::{ConfirmLeave, InvitationsByMail, Left};
+pub use errand::{ConfirmLeave, InvitationsByMail, Left, SendAgain};
 pub use mailbox::{Because, ProveMailbox};
 pub use moving::{Destination, FormPost, Leaving, Resume};
 pub use panel::{AppsPanel, SignOutConfirm, SignedOut, Tile};

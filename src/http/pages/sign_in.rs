@@ -116,6 +116,7 @@ impl Identify {
             None => heading(&self.chrome, self.app.as_deref()),
             Some(Errand::Leave) => of("leave-heading"),
             Some(Errand::BlockInvitations) => of("invitations-heading"),
+            Some(Errand::SendAgain) => of("again-heading"),
         }
     }
 
@@ -124,6 +125,7 @@ impl Identify {
             None => "identify-lead",
             Some(Errand::Leave) => "leave-identify-lead",
             Some(Errand::BlockInvitations) => "invitations-identify-lead",
+            Some(Errand::SendAgain) => "identify-lead",
         }
     }
 }

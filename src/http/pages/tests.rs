@@ -135,6 +135,8 @@ fn what_people_type_and_press_keeps_its_id() {
     on("sign-out-confirm", &["sign-out", "cancel"]);
     on("prove-mailbox", &["send-code", "switch-account"]);
     on("prove-mailbox-error", &["code", "next", "send-code", "switch-account"]);
+    on("send-again", &["send", "other-address"]);
+    on("refusal-expired", &["send-again"]);
     on("confirm-leave", &["leave", "cancel"]);
     on("invitations-allowed", &["block"]);
     on("invitations-blocked", &["allow"]);
@@ -253,6 +255,7 @@ fn a_refusal_has_the_status_of_its_code() {
         let expected = match name {
             "refusal-common" | "refusal-common-error" => StatusCode::BAD_REQUEST,
             "refusal-path" => StatusCode::NOT_FOUND,
+            "refusal-expired" => StatusCode::GONE,
             "refusal-already-guest" => StatusCode::CONFLICT,
             "refusal-internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "refusal-home-unreachable" => StatusCode::SERVICE_UNAVAILABLE,
