@@ -118,7 +118,7 @@ impl<'a> TenantCheck<'a> {
                     findings.about(key, format_args!("leads to user {}, who is not bound to it", index.user));
                 }
             }
-            kind::PASSWORD | kind::ACCEPTANCES | kind::ASSIGNMENT | kind::USER_CUTOFF => {
+            kind::PASSWORD | kind::PASSKEY | kind::ACCEPTANCES | kind::ASSIGNMENT | kind::USER_CUTOFF => {
                 let user = key.segments().next().and_then(|segment| uuid::Uuid::from_slice(segment).ok()).map(UserId);
                 if !user.is_some_and(|user| self.users.contains(&user)) {
                     findings.about(key, "its user is not there");

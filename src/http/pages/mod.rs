@@ -21,7 +21,7 @@ pub use chrome::{AccountInUse, Chrome, Contact, Field, Link, TenantFace};
 pub use moving::{Destination, FormPost, Leaving, Resume};
 pub use panel::{AppsPanel, SignOutConfirm, SignedOut, Tile};
 pub use refusal::{Declined, OrganisationForm, Refusal};
-pub use sign_in::{EnterCode, Identify, OtherWay, Password, SendCode};
+pub use sign_in::{EnterCode, Identify, OtherWay, PasskeyForm, Password, SendCode, SetUpAccount};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
