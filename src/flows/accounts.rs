@@ -94,7 +94,8 @@ impl Credentials {
             Credential::Password(_) => self.password_key().key().clone(),
             Credential::Passkey(record) => self.passkey_key(record).key().clone(),
         };
-        let batch = self.keys().filter(|key| *key != new).fold(self.unchanged(batch), |batch, key| batch.write(Write::Delete(key)));
+        let batch =
+            self.keys().filter(|key| *key != new).fold(self.unchanged(batch), |batch, key| batch.write(Write::Delete(key)));
         match credential {
             Credential::Password(record) => batch.put(&self.password_key(), record),
             Credential::Passkey(record) => batch.put(&self.passkey_key(record), record),
@@ -112,9 +113,7 @@ impl Credentials {
         if let Some(stored) = &self.password {
             batch = batch.put_until(&self.password_key(), &stored.value, until);
         }
-        self.passkeys
-            .iter()
-            .fold(batch, |batch, stored| batch.put_until(&self.passkey_key(&stored.value), &stored.value, until))
+        self.passkeys.iter().fold(batch, |batch, stored| batch.put_until(&self.passkey_key(&stored.value), &stored.value, until))
     }
 
     fn unchanged(&self, batch: Batch) -> Batch {
@@ -186,12 +185,7 @@ pub fn finish_passkey(vestibule: &Vestibule, ceremony: &Ceremony, user: UserId, 
 ///
 /// # Errors
 /// What is wrong with it; [`Code::TooMany`] when there are too many to be hashed.
-pub async fn new_password(
-    vestibule: &Vestibule,
-    view: &TenantView,
-    user: &User,
-    password: &Secret,
-) -> Result<Credential, Code> {
+pub async fn new_password(vestibule: &Vestibule, view: &TenantView, user: &User, password: &Secret) -> Result<Credential, Code> {
     let addresses = user.mail.iter().chain(&user.other_mails).map(ToString::to_string);
     let names = [user.display_name.clone(), view.tenant.display_name.clone()];
     let about: Vec<_> = addresses.chain(names).collect();
@@ -258,3 +252,6 @@ pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, cre
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

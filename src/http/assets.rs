@@ -25,9 +25,8 @@ pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 });
 
 /// The script of pages that use passkeys.
-pub static PASSKEY: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("passkey", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/passkey.js"))
-});
+pub static PASSKEY: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("passkey", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/passkey.js")));
 
 /// The icon in the browser's tab.
 pub static ICON: LazyLock<Asset> =

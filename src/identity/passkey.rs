@@ -181,13 +181,7 @@ impl fmt::Debug for Passkeys {
 impl Passkeys {
     /// Passkeys in `store` for the origin of `public_url`.
     #[must_use]
-    pub fn new(
-        public_url: &WebUrl,
-        store: Store,
-        ring: Arc<KeyRing>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
+    pub fn new(public_url: &WebUrl, store: Store, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self { party: RelyingParty::new(public_url.as_url()), store, ring, clock, entropy }
     }
 

@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn good_passwords_are_taken() {
-        for good in ["correct horse battery", "Tr0ub4dor&3 und so", "пароль из слов", "vxlqmzkwprty", "lee likes long walks"] {
+        for good in ["correct horse battery", "Tr0ub4dor&3 und so", "пароль из слов", "vxlqmzkwprty", "lee likes long walks"]
+        {
             assert_eq!(check(good, &about()), Ok(()), "{good}");
         }
         assert_eq!(check(&"long words ".repeat(93), &[]), Ok(()), "1,023 bytes");

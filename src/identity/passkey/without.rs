@@ -54,7 +54,13 @@ impl RelyingParty {
         match *self {}
     }
 
-    pub(super) fn verified(&self, _: &[u8; 32], _: &Assertion, _: &PasskeyRecord, _: Timestamp) -> Result<PasskeyRecord, Refused> {
+    pub(super) fn verified(
+        &self,
+        _: &[u8; 32],
+        _: &Assertion,
+        _: &PasskeyRecord,
+        _: Timestamp,
+    ) -> Result<PasskeyRecord, Refused> {
         match *self {}
     }
 }
