@@ -101,7 +101,7 @@ impl RelyingParty {
     ) -> Option<String> {
         let (mut options, _) = self.0.start_passkey_registration(Uuid::from_bytes(*handle), owner.name, owner.name, None).ok()?;
         let asked = &mut options.public_key;
-        asked.challenge = challenge.to_vec().into();
+        asked.challenge = challenge.to_vec();
         owner.organisation.clone_into(&mut asked.rp.name);
         asked.user.display_name = format!("{} · {}", owner.name, owner.organisation);
         asked.pub_key_cred_params = ALGORITHMS.map(|alg| PubKeyCredParams { type_: "public-key".to_owned(), alg }).into();
@@ -146,7 +146,7 @@ impl RelyingParty {
         let (mut options, _) = self.0.start_discoverable_authentication().ok()?;
         // A button is pressed for it; it does not wait in the list of a text field.
         options.mediation = None;
-        options.public_key.challenge = challenge.to_vec().into();
+        options.public_key.challenge = challenge.to_vec();
         serde_json::to_string(&options).ok()
     }
 
