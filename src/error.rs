@@ -143,6 +143,9 @@ codes! {
     1007 HostUnknown 421 InvalidRequest ""
         "This server does not answer under this name."
         "Use the address that you were given, exactly as it was written.";
+    1008 TenantSuspended 403 AccessDenied ""
+        "The organisation that this link names is not open to guests at the moment."
+        "Ask your contact at the organisation.";
 
     // Who the guest is (2xxx)
     2001 NotInvited 403 AccessDenied "AADSTS50020, AADSTS16003"

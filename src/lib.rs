@@ -45,9 +45,11 @@
 //! | [`clock`], [`secret`], [`seal`], [`cookies`], [`error`] | pure: time and randomness as arguments, secrets that do not show, sealing, our own cookie parser, every refusal with its code |
 //! | [`domain`] | pure: tenants, users, apps, terms; which tenant a link names; redemption; the journey |
 //! | [`oidc`] | pure: the protocol, keys, tokens, grants |
+//! | [`odata`] | pure: the protocol of the directory API: filters, queries, page tokens, envelopes, batches |
 //! | [`live`], [`decision`] | what doors must know at once; and, pure, whether a request may pass |
 //! | [`layer`] | the tower layer, in both forms |
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
+//! | [`dns`] | TXT records, asked of name servers |
 //! | [`store`] | records over a key-value backend of four methods; the embedded file, Redis; the contract they all keep; copies, backups |
 //! | [`identity`] | how somebody proves who they are: home organisation, passcode, passkey, password |
 //! | [`mail`] | what is mailed, how it waits in the store, how it leaves |
@@ -102,6 +104,8 @@ pub mod cli;
 #[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
+pub mod dns;
+#[cfg(feature = "server")]
 pub mod flows;
 #[cfg(feature = "server")]
 pub mod http;
@@ -111,6 +115,8 @@ pub mod i18n;
 pub mod identity;
 #[cfg(feature = "server")]
 pub mod mail;
+#[cfg(feature = "server")]
+pub mod odata;
 #[cfg(feature = "remote")]
 pub mod outbound;
 #[cfg(feature = "server")]

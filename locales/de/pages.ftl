@@ -143,6 +143,7 @@ signed-out-again = Wieder anmelden
 
 # Ablehnungen
 refusal-organisation = Dieser Link führt zu
+refusal-home = Ihre Organisation
 refusal-invited-as = Eingeladene Adresse
 refusal-ask = Hier hilft man Ihnen:
 refusal-code = Code

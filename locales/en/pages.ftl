@@ -143,6 +143,7 @@ signed-out-again = Sign in again
 
 # Refusals
 refusal-organisation = This link leads to
+refusal-home = Your home organisation
 refusal-invited-as = Invited address
 refusal-ask = Whom to ask:
 refusal-code = Code

@@ -26,6 +26,10 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "embedded")]
 use super::operation::BackUp;
 use super::operation::{Apply, CheckStore, Operation, RotateKeys};
+use super::{
+    audit::{ListAudit, VerifyAudit},
+    domain::{ListDomains, VerifyDomain},
+};
 use crate::{flows::Vestibule, store::measured};
 
 /// A document of 10 MiB is 14 MiB of base64, and there may be several.
@@ -81,6 +85,10 @@ pub(super) fn listen(data: &Path, metrics: PrometheusHandle, vestibule: &Arc<Ves
         .route(Apply::PATH, post(perform::<Apply>))
         .route(RotateKeys::PATH, post(perform::<RotateKeys>))
         .route(CheckStore::PATH, post(perform::<CheckStore>))
+        .route(ListDomains::PATH, post(perform::<ListDomains>))
+        .route(VerifyDomain::PATH, post(perform::<VerifyDomain>))
+        .route(VerifyAudit::PATH, post(perform::<VerifyAudit>))
+        .route(ListAudit::PATH, post(perform::<ListAudit>))
         .route("/metrics", get(move || render(metrics.clone())));
     #[cfg(feature = "embedded")]
     let app = app.route(BackUp::PATH, post(perform::<BackUp>));

@@ -215,12 +215,13 @@ mod tests {
         Tenant {
             id: TenantId(uuid::Uuid::from_u128(1)),
             display_name: "Contoso".into(),
-            domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true }],
+            domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true, dns: None }],
             hosts: Vec::new(),
             privacy: Default::default(),
             branding: Default::default(),
             policy: TenantPolicy::default(),
             created: at(0),
+            enabled: true,
         }
     }
 

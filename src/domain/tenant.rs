@@ -1,9 +1,13 @@
 //! An organisation on this server.
 
+mod invitation_mail;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl};
+pub use invitation_mail::InvitationMail;
+
+use super::{Domain, EmailAddress, LanguageTag, TenantId, VerifiedEmail, WebUrl, verification::DnsProof};
 
 /// An organisation: who it is, what proves it, and how it treats its guests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,13 @@ pub struct Tenant {
     pub policy: TenantPolicy,
     /// When it was made.
     pub created: Timestamp,
+    /// False: suspended. Nobody signs in, no token is given, and the sessions there were have ended (checklist T-07).
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A domain that a tenant has claimed.
@@ -39,6 +50,9 @@ pub struct TenantDomain {
     pub name: Domain,
     /// Whether the claim has been proven or declared by the operator.
     pub verified: bool,
+    /// What the domain name system has shown, where the claim is proven by it; nothing when the operator has declared it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsProof>,
 }
 
 /// What guests are told about their data.
@@ -125,8 +139,10 @@ impl IdentitySource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantPolicy {
-    /// Which ways to prove an identity are offered to guests, first to last.
+    /// Which ways to prove an identity are offered to guests, first to last. See [`check_ways`](Self::check_ways).
     pub redemption_order: Vec<IdentitySource>,
+    /// Whether guests come through their home organisations and in no other way (checklist O-15): a mailed code proves less.
+    pub upstream_only: bool,
     /// Which e-mail domains guests may come from.
     pub guest_domains: DomainRule,
     /// How long a mailed code lives, in minutes: 1 to 30.
@@ -180,21 +196,11 @@ pub enum AllowInvitesFrom {
     Everyone,
 }
 
-/// How invitations by mail present the organisation. Both are texts, in which `{inviter}`, `{organisation}` and `{domain}`
-/// stand for what they say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InvitationMail {
-    /// The name that mails come from. At most 80 characters.
-    pub from_name: Option<String>,
-    /// The subject. At most 120 characters.
-    pub subject: Option<String>,
-}
-
 impl Default for TenantPolicy {
     fn default() -> Self {
         Self {
             redemption_order: vec![IdentitySource::HomeOrganisation, IdentitySource::OneTimePasscode],
+            upstream_only: false,
             guest_domains: DomainRule::default(),
             passcode_minutes: 10,
             session_hours: 24,
@@ -206,6 +212,24 @@ impl Default for TenantPolicy {
             allow_invites_from: AllowInvitesFrom::default(),
             redirect_origins: Vec::new(),
             invitation_mail: InvitationMail::default(),
+        }
+    }
+}
+
+impl TenantPolicy {
+    /// Whether the ways to prove an identity leave a fallback on: a guest without a home organisation, or whose home
+    /// organisation is down, has no other. A tenant that wants it so says so, and then offers nothing else.
+    ///
+    /// # Errors
+    /// What is wrong, in the words of the policy.
+    pub fn check_ways(&self) -> Result<(), &'static str> {
+        let order = &self.redemption_order;
+        let fallback = |source: &IdentitySource| *source != IdentitySource::HomeOrganisation;
+        match (order.iter().any(fallback), self.upstream_only) {
+            _ if order.is_empty() => Err("redemption_order: guests need at least one way to prove who they are"),
+            (false, false) => Err("redemption_order: one_time_passcode or local_account stays on, unless upstream_only is true"),
+            (true, true) => Err("upstream_only: the redemption order is home_organisation alone, then"),
+            _ => Ok(()),
         }
     }
 }
@@ -281,6 +305,29 @@ mod tests {
         assert!(!DomainRule::Allow(vec![contoso.clone()]).permits(&sub));
         assert!(!DomainRule::Deny(vec![contoso.clone()]).permits(&contoso));
         assert!(DomainRule::Deny(vec![contoso]).permits(&sub));
+    }
+
+    /// O-15: all primaries may be switched off; a fallback stays on, unless the tenant says that it wants none.
+    #[test]
+    fn o_15_a_fallback_stays_on_unless_upstream_only_is_said() {
+        use IdentitySource::{HomeOrganisation as Home, LocalAccount as Account, OneTimePasscode as Code};
+        for (order, upstream_only, good) in [
+            (vec![Home, Code], false, true),
+            (vec![Code, Home], false, true),
+            (vec![Code], false, true),
+            (vec![Home, Account], false, true),
+            (vec![], false, false),
+            (vec![Home], false, false),
+            (vec![Home], true, true),
+            (vec![], true, false),
+            (vec![Home, Code], true, false),
+            (vec![Code], true, false),
+            (vec![Account], true, false),
+        ] {
+            let policy = TenantPolicy { redemption_order: order, upstream_only, ..TenantPolicy::default() };
+            assert_eq!(policy.check_ways().is_ok(), good, "{policy:?}");
+        }
+        assert_eq!(TenantPolicy::default().check_ways(), Ok(()));
     }
 
     #[test]

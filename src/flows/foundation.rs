@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock::{Clock, Entropy},
+    dns::Resolver,
     domain::{
         TenantId, WebUrl,
         audit::{Activity, Actor, Head},
@@ -31,6 +32,8 @@ pub struct Foundation {
     pub entropy: Arc<dyn Entropy>,
     /// The origin under which browsers reach the server. Issuers and links start with it, never with a request's `Host`.
     pub public_url: WebUrl,
+    /// Looks up the records that verify domains.
+    pub dns: Resolver,
 }
 
 impl std::fmt::Debug for Foundation {

@@ -248,3 +248,47 @@ pub fn ways(view: &TenantView, address: &EmailAddress) -> Vec<IdentitySource> {
     };
     view.tenant.policy.redemption_order.iter().copied().filter(applies).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        flows::{
+            apply::tests::{House, contoso, tenant},
+            directory::Directory,
+        },
+        live::LiveState,
+    };
+
+    /// The tenant's order decides, of the ways that the address has; the tenant's own people have their accounts alone. A
+    /// home organisation that is switched off is none.
+    #[tokio::test]
+    async fn o_15_the_first_way_is_the_first_of_the_order_that_applies() {
+        use IdentitySource::{HomeOrganisation as Home, LocalAccount as Account, OneTimePasscode as Code};
+        let house = House::new();
+        let labs = "domains = [\"fabrikam.example\"]\nenabled = true";
+        for (policy, federated, other) in [
+            ("", vec![Home, Code], vec![Code]),
+            (r#"redemption_order = ["one_time_passcode", "home_organisation"]"#, vec![Code, Home], vec![Code]),
+            (r#"redemption_order = ["one_time_passcode"]"#, vec![Code], vec![Code]),
+            (r#"redemption_order = ["home_organisation"], upstream_only = true"#, vec![Home], vec![]),
+        ] {
+            for enabled in [true, false] {
+                let text = contoso("")
+                    .replace("branding = {", &format!("policy = {{ {policy} }}\nbranding = {{"))
+                    .replace("domains = [\"fabrikam.example\"]", &labs.replace("true", &enabled.to_string()));
+                house.apply(&text).await;
+                let directory = Directory::new(house.foundation.clone(), Arc::new(LiveState::new(LiveState::MAX_SILENCE)));
+                let view = directory.tenant(tenant()).await.unwrap().unwrap();
+                let of = |address: &str| ways(&view, &address.parse().unwrap());
+                let expected = if enabled { &federated } else { &other };
+                assert_eq!(of("maria@fabrikam.example"), *expected, "{policy} {enabled}");
+                assert_eq!(of("maria@eu.fabrikam.example"), other, "{policy}: a sub-domain is another domain");
+                assert_eq!(of("ola@elsewhere.example"), other, "{policy}");
+                assert_eq!(of("adele@contoso.example"), [Account], "{policy}");
+            }
+        }
+    }
+}

@@ -2,9 +2,11 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod audit;
 pub mod check;
 pub mod directory;
 pub mod documents;
+pub mod domains;
 mod foundation;
 mod in_process;
 pub mod journey;

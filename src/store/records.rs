@@ -3,6 +3,7 @@
 //! A [`RecordKey`] knows the type that lives under it, so a user can be neither read nor written as an app. Every key of a
 //! tenant's record has the tenant in it: what is looked up is always (tenant, id), never an id alone (checklist T-02).
 
+mod delivery;
 pub mod kind;
 mod typed;
 
@@ -27,6 +28,7 @@ use crate::{
     },
 };
 
+pub use delivery::{Delivery, DeliveryState};
 pub use typed::{RecordKey, Store, Stored, decode, take};
 
 /// Global: a tenant that exists.
@@ -140,45 +142,6 @@ pub struct InvitationsBlocked {
 pub struct Invited {
     /// Who.
     pub user: UserId,
-}
-
-/// What became of the mail of an invitation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// Of which one.
-    pub invitation: InvitationId,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Why the last attempt failed, if it did: reply codes and our own words.
-    pub last_error: Option<String>,
-    /// Where it stands.
-    pub state: DeliveryState,
-}
-
-/// Where the mail of an invitation stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state")]
-pub enum DeliveryState {
-    /// It waits to be sent, or to be tried again.
-    Queued {
-        /// Since when.
-        since: Timestamp,
-    },
-    /// The mail server took it.
-    Sent {
-        /// When.
-        at: Timestamp,
-    },
-    /// It was given up.
-    Failed {
-        /// When.
-        at: Timestamp,
-    },
-    /// It was not sent: the guest wants no invitations by mail.
-    Suppressed {
-        /// When.
-        at: Timestamp,
-    },
 }
 
 /// What doors must know of a user at once, kept apart from the user so that it can be watched and listed cheaply. It
@@ -317,6 +280,8 @@ tenant_keys! {
     invitations_blocked(address: &EmailAddress) -> InvitationsBlocked = INVITATIONS_BLOCKED [address.as_str().as_bytes()];
     /// What became of the mail of an invitation.
     delivery(invitation: InvitationId) -> Delivery = DELIVERY [invitation.as_bytes()];
+    /// What became of the mails of all invitations. A prefix: read it in pages.
+    deliveries() -> Delivery = DELIVERY [];
     /// What doors must know of a user.
     user_cutoff(user: UserId) -> UserCutoff = USER_CUTOFF [user.as_bytes()];
     /// All that doors must know of users.

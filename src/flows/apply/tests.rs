@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use super::{ApplyError, Report, apply, spec::Desired};
 use crate::{
     clock::{Clock, ManualClock, SeededEntropy},
+    dns::Resolver,
     domain::{
         AppId, Domain, EmailAddress, TenantId,
         app::{App, ClientType},
@@ -89,6 +90,7 @@ impl House {
             clock: shared,
             entropy,
             public_url: "https://vestibule.example".parse().unwrap(),
+            dns: Resolver::default(),
         };
         Self { foundation, clock }
     }
@@ -269,7 +271,7 @@ async fn a_10_the_sample_of_an_apply_file_is_good_but_for_its_secret() {
     assert!(problems.len() == 1 && problems[0].contains("sample"), "{problems:?}");
     house.apply(&sample.replace("replace-me", SECRET)).await;
     let names = "id display_name domains hosts privacy statement_url contact_email branding accent logo policy \
-        redemption_order guest_domains passcode_minutes session_hours language contact permissions_reviewed_since \
+        redemption_order upstream_only guest_domains passcode_minutes session_hours language contact permissions_reviewed_since \
         description homepage redirect_uris post_logout_redirect_uris public client_secret pkce visible \
         assignment_required enabled permissions id_token_alg access_token_alg issuer client_id name order must_open apps users \
         published path major user_type mail other_mails preferred_language account_enabled password";

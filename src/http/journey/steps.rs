@@ -182,7 +182,9 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
         // Who cannot come in through the home organisation may prove the mailbox, where the tenant offers it.
         let offers_code = ways(&open.view, address).contains(&IdentitySource::OneTimePasscode);
         let with_code = format!("{}?with=code", Path::Journey(open.view.tenant.id, open.journey.id));
-        refusal.go_on = offers_code.then(|| with_code.into());
+        refusal.with_code = offers_code.then(|| with_code.into());
+        let organisation = open.view.federation_for(&address.domain());
+        refusal.home_organisation = organisation.map(|federation| federation.display_name.clone());
     }
     if code == Code::AppNotAssigned {
         refusal.apps = Some(Path::Panel(open.view.tenant.id).to_string().into());

@@ -16,6 +16,8 @@ pub struct Refusal {
     pub code: Code,
     /// The organisation that the link leads to, where that helps.
     pub expected_organisation: Option<String>,
+    /// The home organisation that did not bring a proof.
+    pub home_organisation: Option<String>,
     /// The address that was invited, where it may be said and is not the account in use.
     pub invited_as: Option<String>,
     /// The field for the organisation's domain, on a common link.
@@ -24,6 +26,8 @@ pub struct Refusal {
     pub start_again: Option<Link>,
     /// A way on that the code's next step speaks of, such as the page of the terms that are owed.
     pub go_on: Option<Link>,
+    /// The page that mails a code, for somebody whom the home organisation did not bring in.
+    pub with_code: Option<Link>,
     /// The apps panel, for somebody who may open it.
     pub apps: Option<Link>,
     /// Whom to ask.
@@ -38,10 +42,12 @@ impl Refusal {
             chrome,
             code,
             expected_organisation: None,
+            home_organisation: None,
             invited_as: None,
             organisation_form: None,
             start_again: None,
             go_on: None,
+            with_code: None,
             apps: None,
             contact: None,
         }
@@ -54,11 +60,11 @@ impl Refusal {
     }
 
     fn starting_again_is_next(&self) -> bool {
-        self.go_on.is_none() && self.organisation_form.is_none() && !self.switching_is_next()
+        self.go_on.is_none() && self.with_code.is_none() && self.organisation_form.is_none() && !self.switching_is_next()
     }
 
     fn has_details(&self) -> bool {
-        self.expected_organisation.is_some() || self.invited_as.is_some()
+        self.expected_organisation.is_some() || self.home_organisation.is_some() || self.invited_as.is_some()
     }
 }
 

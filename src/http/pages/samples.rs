@@ -304,6 +304,15 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 ..refusal(Code::NotInvited)
             },
         ),
+        sample(
+            "refusal-home-unreachable",
+            Refusal {
+                expected_organisation: fill.some("Contoso (contoso.example)"),
+                home_organisation: fill.some("Fabrikam"),
+                with_code: Some(fill.link("/journey/x")),
+                ..refusal(Code::HomeUnreachable)
+            },
+        ),
         sample("refusal-not-assigned", Refusal { apps: Some(fill.link("/contoso.example")), ..refusal(Code::AppNotAssigned) }),
         sample("refusal-terms-owed", Refusal { go_on: Some(fill.link("/journey/x")), ..refusal(Code::TermsOwed) }),
         sample("refusal-common", Refusal { organisation_form: Some(organisation(None)), ..nobody(Code::TenantMissing) }),

@@ -131,6 +131,7 @@ fn what_people_type_and_press_keeps_its_id() {
     on("form-post", &["continue"]);
     on("refusal-common", &["organisation", "next"]);
     on("refusal-not-invited", &["start-again", "switch-account"]);
+    on("refusal-home-unreachable", &["with-code", "start-again", "switch-account"]);
     on("panel", &["app-1", "sign-out", "switch-account"]);
     on("declined", &["start-again", "continue", "switch-account"]);
     on("sign-out-confirm", &["sign-out", "cancel"]);
@@ -248,6 +249,7 @@ fn a_refusal_has_the_status_of_its_code() {
             "refusal-common" | "refusal-common-error" => StatusCode::BAD_REQUEST,
             "refusal-path" => StatusCode::NOT_FOUND,
             "refusal-internal" => StatusCode::INTERNAL_SERVER_ERROR,
+            "refusal-home-unreachable" => StatusCode::SERVICE_UNAVAILABLE,
             name if name.starts_with("refusal") || name.starts_with("declined") => StatusCode::FORBIDDEN,
             _ => StatusCode::OK,
         };

@@ -83,6 +83,11 @@ impl Jar {
         self.0.iter()
     }
 
+    /// Clears what `host` has set.
+    pub(crate) fn forget(&mut self, host: &str) {
+        self.0.retain(|cookie| cookie.host != host);
+    }
+
     /// Puts one in, as a thief or a sibling would.
     pub(crate) fn plant(&mut self, host: &str, name: &str, value: &str) {
         self.0.push(Cookie { host: host.to_owned(), name: name.to_owned(), value: value.to_owned(), secure: true });

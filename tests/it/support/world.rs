@@ -33,7 +33,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one under `url`, after `declared` was applied; it may reach the `outbound` hosts.
-    fn start(url: &str, outbound: &str, declared: &str) -> Self {
+    pub(crate) fn start(url: &str, outbound: &str, declared: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = url.rsplit(':').next().expect("a port");
         let config = format!(
@@ -51,7 +51,8 @@ impl Server {
         Self { url: url.to_owned(), process, folder }
     }
 
-    async fn ready(&self) {
+    /// Waits until it is.
+    pub(crate) async fn ready(&self) {
         let http = Visitor::of(Vec::new());
         let url = url::Url::parse(&format!("{}/readyz", self.url)).expect("a URL");
         let deadline = Instant::now() + READY_WITHIN;

@@ -121,6 +121,22 @@ async fn j_03_unknown_keys_cause_one_fetch_in_thirty_seconds() {
     assert!(party.sign_in(&home, |token| token.signed_by(&OTHER_RSA, Algorithm::RS256)).await.is_ok());
 }
 
+/// J-03: the same at one moment: all of them wait for one fetch, and none for a second.
+#[tokio::test]
+async fn j_03_a_storm_of_unknown_keys_causes_one_fetch() {
+    let home = Home::start().await;
+    let party = party(&[&home]);
+    let federation = federation(&home);
+    let begun = party.begin(&federation, Demands::default()).await.unwrap();
+    home.tokens(party.claims(&home, &begun), |token| token.header["kid"] = "made up".into());
+    let callback = begun.callback();
+    let storm = (0..50).map(|_| party.finish(&federation, &begun, &callback));
+    for answer in futures_util::future::join_all(storm).await {
+        refused(answer, Code::HomeAnswerInvalid, "not among its own", "made up");
+    }
+    assert_eq!(home.count("/keys"), 2);
+}
+
 /// A storm of sign-ins at a home that is not known yet asks for its documents once.
 #[tokio::test]
 async fn many_at_once_ask_a_home_once() {
