@@ -53,9 +53,20 @@ way-organisation-named = Bei { $organisation } anmelden
 way-code = Code per E-Mail erhalten
 way-account = Ein Konto hier verwenden
 
-# Passwort
+# Ein Konto hier
 password-lead = Mit Ihrem Konto bei { $tenant }.
 password-label = Passwort
+password-instead = Mit einem Passwort
+password-new = Neues Passwort
+password-new-hint = Mindestens 12 Zeichen. Ein paar Wörter, die nichts miteinander zu tun haben, merkt man sich leicht und errät man schwer.
+password-set-up = Mit diesem Passwort einrichten
+passkey-use = Mit einem Passkey anmelden
+passkey-set-up = Passkey einrichten
+passkey-failed = Das hat nicht geklappt. Versuchen Sie es noch einmal, oder wählen Sie unten einen anderen Weg.
+account-none = Ich habe noch kein Konto oder komme nicht hinein
+set-up-heading = Konto einrichten
+set-up-lead = Wählen Sie, wie Sie sich von jetzt an bei { $tenant } anmelden. Einen Passkey bestätigen Sie mit Ihrem Fingerabdruck, Ihrem Gesicht oder der PIN Ihres Geräts und müssen sich nichts merken.
+set-up-again = Womit Sie sich bisher angemeldet haben, gilt dann nicht mehr, und Sie werden überall sonst abgemeldet.
 
 # Weitergehen
 leaving-home-heading = Weiter zu { $name }

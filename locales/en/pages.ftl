@@ -53,9 +53,20 @@ way-organisation-named = Sign in at { $organisation }
 way-code = Get a code by e-mail
 way-account = Use an account here
 
-# Password
+# An account here
 password-lead = With your account at { $tenant }.
 password-label = Password
+password-instead = With a password
+password-new = New password
+password-new-hint = At least 12 characters. A few words that do not belong together are easy to remember and hard to guess.
+password-set-up = Set up with this password
+passkey-use = Sign in with a passkey
+passkey-set-up = Set up a passkey
+passkey-failed = That did not work. Try again, or choose another way below.
+account-none = I have no account yet, or cannot get in
+set-up-heading = Set up your account
+set-up-lead = Choose how you sign in to { $tenant } from now on. With a passkey you confirm with your fingerprint, your face or the PIN of your device, and have nothing to remember.
+set-up-again = What you signed in with before will no longer work, and you are signed out everywhere else.
 
 # Going on
 leaving-home-heading = Going to { $name }

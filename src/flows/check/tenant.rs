@@ -140,7 +140,7 @@ impl<'a> TenantCheck<'a> {
                     findings.about(key, format_args!("leads to user {}, who is not bound to it", index.user));
                 }
             }
-            kind::PASSWORD | kind::ASSIGNMENT => {
+            kind::PASSWORD | kind::PASSKEY | kind::ASSIGNMENT => {
                 let known = |user| self.users.contains(&user) || self.deleted.contains(&user);
                 if !user_of(key).is_some_and(known) {
                     findings.about(key, "its user is not there");

@@ -160,6 +160,8 @@ fn password(open: Open, error: Option<Code>) -> Response {
         action: open.form(Action::Password),
         app: open.app_name(),
         email,
+        passkey: None,
+        set_up: None,
         other_ways: other_ways(&open, IdentitySource::LocalAccount),
         error,
     };

@@ -107,6 +107,13 @@ impl Filling {
         }
     }
 
+    fn passkey(self) -> PasskeyForm {
+        PasskeyForm {
+            action: self.link("/journey/x/passkey"),
+            options: self.text(r#"{"publicKey":{"challenge":"AAAA","allowCredentials":[]}}"#),
+        }
+    }
+
     fn tile(self, name: &str, description: Option<&str>) -> Tile {
         Tile {
             name: self.text(name),
@@ -146,7 +153,18 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         action: fill.link("/journey/x/password"),
         app: None,
         email: fill.text("ada.lovelace@fabrikam.example"),
+        passkey: None,
+        set_up: None,
         other_ways: vec![],
+        error: None,
+    };
+    let account = Password { passkey: Some(fill.passkey()), set_up: Some(fill.link("/journey/x/set-up")), ..password.clone() };
+    let set_up = SetUpAccount {
+        chrome: fill.with_account(true),
+        action: fill.link("/journey/x/new-password"),
+        passkey: Some(fill.passkey()),
+        name: fill.text("ada.lovelace@fabrikam.example"),
+        again: false,
         error: None,
     };
     let review = ReviewPermissions {
@@ -227,6 +245,11 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         ),
         sample("password", password.clone()),
         sample("password-error", Password { error: Some(Code::PasswordWrong), app: fill.some("Expenses"), ..password }),
+        sample("account", account.clone()),
+        sample("account-error", Password { error: Some(Code::PasskeyRefused), ..account }),
+        sample("set-up", set_up.clone()),
+        sample("set-up-error", SetUpAccount { error: Some(Code::PasswordGuessable), again: true, ..set_up.clone() }),
+        sample("set-up-password", SetUpAccount { passkey: None, ..set_up }),
         sample("leaving-home", leaving.clone()),
         sample("leaving-app", Leaving { destination: Destination::App, ..leaving.clone() }),
         sample("leaving-signed-out", Leaving { destination: Destination::AfterSignOut, ..leaving }),

@@ -122,6 +122,8 @@ fn what_people_type_and_press_keeps_its_id() {
     on("send-code", &["send-code", "switch-account"]);
     on("enter-code", &["code", "next", "send-code", "switch-account"]);
     on("password", &["email", "password", "next"]);
+    on("account", &["email", "password", "next", "passkey", "set-up"]);
+    on("set-up", &["passkey", "new-password", "next", "switch-account"]);
     on("review", &["accept", "cancel", "switch-account"]);
     on("terms", &["open-terms", "accept", "decline", "switch-account"]);
     on("resume", &["continue", "switch-account"]);
