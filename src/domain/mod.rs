@@ -13,5 +13,5 @@ pub mod tenant;
 pub mod terms;
 pub mod user;
 
-pub use ids::{AgreementId, AppId, FederationId, InvitationId, SessionId, TenantId, UserId};
+pub use ids::{AgreementId, AppId, FederationId, InvitationId, MailId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};

@@ -2,13 +2,17 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod blocked_invitations;
 pub mod check;
 pub mod directory;
 pub mod documents;
 mod foundation;
+pub mod guests;
 mod in_process;
 pub mod journey;
 pub mod keys;
+mod lane;
+pub mod leave;
 pub mod live;
 mod loaded;
 pub mod passwords;
@@ -17,6 +21,7 @@ pub mod prove;
 pub mod redeem;
 pub mod restored;
 mod seen;
+pub mod send_again;
 pub mod session;
 mod single_flight;
 pub mod tokens;
@@ -27,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use foundation::{Foundation, audited};
 pub use in_process::InProcess;
+pub use lane::{Lanes, Turn};
 pub use loaded::Loaded;
 pub use seen::Seen;
 

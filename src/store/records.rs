@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Partition};
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, SessionId, TenantId, UserId,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, MailId, SessionId, TenantId, UserId,
         app::App,
         audit,
         federation::Federation,
@@ -163,6 +163,8 @@ pub enum DeliveryState {
     Queued {
         /// Since when.
         since: Timestamp,
+        /// Which mail waits, to be withdrawn when the invitation ends.
+        mail: MailId,
     },
     /// The mail server took it.
     Sent {
@@ -176,6 +178,11 @@ pub enum DeliveryState {
     },
     /// It was not sent: the guest wants no invitations by mail.
     Suppressed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was not sent: the invitation ended while the mail was waiting.
+    Withdrawn {
         /// When.
         at: Timestamp,
     },
@@ -317,6 +324,8 @@ tenant_keys! {
     invitations_blocked(address: &EmailAddress) -> InvitationsBlocked = INVITATIONS_BLOCKED [address.as_str().as_bytes()];
     /// What became of the mail of an invitation.
     delivery(invitation: InvitationId) -> Delivery = DELIVERY [invitation.as_bytes()];
+    /// What became of the mails of all invitations. A prefix: read it in pages.
+    deliveries() -> Delivery = DELIVERY [];
     /// What doors must know of a user.
     user_cutoff(user: UserId) -> UserCutoff = USER_CUTOFF [user.as_bytes()];
     /// All that doors must know of users.

@@ -24,6 +24,8 @@ pub struct Refusal {
     pub start_again: Option<Link>,
     /// A way on that the code's next step speaks of, such as the page of the terms that are owed.
     pub go_on: Option<Link>,
+    /// Where an invitation can be sent once more, where that may help.
+    pub send_again: Option<Link>,
     /// The apps panel, for somebody who may open it.
     pub apps: Option<Link>,
     /// Whom to ask.
@@ -42,6 +44,7 @@ impl Refusal {
             organisation_form: None,
             start_again: None,
             go_on: None,
+            send_again: None,
             apps: None,
             contact: None,
         }

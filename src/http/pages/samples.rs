@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use super::{markdown::markdown, *};
 use crate::{
-    domain::tenant::{Color, IdentitySource},
+    domain::{
+        journey::Errand,
+        tenant::{Color, IdentitySource},
+    },
     error::Code,
     i18n::Language,
 };
@@ -102,6 +105,38 @@ impl Filling {
         }
     }
 
+    fn mailbox(self) -> ProveMailbox {
+        ProveMailbox {
+            chrome: self.with_account(true),
+            because: Because::InvitedAsAnother,
+            mailbox: self.text("a***@northwind.example"),
+            other: None,
+            sent: false,
+            action: self.link("/journey/x/mailbox"),
+            send: self.link("/journey/x/send-mailbox-code"),
+            minutes: 10,
+            resent: false,
+            error: None,
+        }
+    }
+
+    fn send_again(self) -> SendAgain {
+        SendAgain {
+            chrome: self.chrome(),
+            action: self.link("/journey/x/confirm"),
+            address: self.text("ada.lovelace@fabrikam.example"),
+            other: self.link("/contoso.example/invitation"),
+            asked: false,
+            contact: self.contact(),
+            error: None,
+        }
+    }
+
+    fn invitations(self, blocked: bool) -> InvitationsByMail {
+        let address = self.text("ada.lovelace@fabrikam.example");
+        InvitationsByMail { chrome: self.chrome(), action: self.link("/journey/x/confirm"), address, blocked }
+    }
+
     fn passkey(self) -> PasskeyForm {
         PasskeyForm {
             action: self.link("/journey/x/passkey"),
@@ -136,6 +171,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
     let identify = Identify {
         chrome: fill.chrome(),
         action: fill.link("/journey/x/identify"),
+        errand: None,
         app: fill.some("Expenses"),
         email: String::new(),
         error: None,
@@ -200,6 +236,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         ],
         contact: fill.contact(),
         sign_out: fill.link("/contoso.example/logout"),
+        leave: Some(fill.link("/contoso.example/leave")),
     };
     let declined = Declined {
         chrome: fill.with_account(true),
@@ -208,12 +245,15 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         back_to_app: Some((fill.text("Expenses"), fill.link("https://expenses.contoso.example/cb?error=access_denied"))),
     };
     let logo = TenantFace { logo: Some(fill.link("/assets/logo/x")), accent: None, ..fill.chrome().tenant.unwrap() };
+    let identify_again = identify.clone();
     vec![
         sample("identify", identify.clone()),
         sample(
             "identify-error",
             Identify { email: fill.text("ada@"), error: Some(Code::AddressMalformed), app: None, ..identify.clone() },
         ),
+        sample("identify-leave", Identify { errand: Some(Errand::Leave), app: None, ..identify.clone() }),
+        sample("identify-invitations", Identify { errand: Some(Errand::BlockInvitations), app: None, ..identify.clone() }),
         sample("identify-logo", Identify { chrome: Chrome { tenant: Some(logo), ..fill.chrome() }, ..identify }),
         sample(
             "send-code",
@@ -254,6 +294,44 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             "resume",
             Resume { chrome: fill.with_account(true), action: fill.link("/journey/x/resume"), app: fill.some("Expenses") },
         ),
+        sample(
+            "leaving-invited",
+            Leaving {
+                chrome: fill.chrome(),
+                destination: Destination::Invited,
+                name: fill.text("Contoso"),
+                to: fill.link("https://www.contoso.example/welcome"),
+            },
+        ),
+        sample("prove-mailbox", fill.mailbox()),
+        sample("prove-mailbox-error", ProveMailbox { sent: true, error: Some(Code::CodeWrong), resent: true, ..fill.mailbox() }),
+        sample(
+            "prove-mailbox-address",
+            ProveMailbox {
+                chrome: fill.chrome(),
+                because: Because::AboutTheAddress,
+                mailbox: fill.text("ada.lovelace@fabrikam.example"),
+                other: Some(fill.link("/contoso.example/block-invitations")),
+                sent: true,
+                resent: true,
+                ..fill.mailbox()
+            },
+        ),
+        sample(
+            "confirm-leave",
+            ConfirmLeave {
+                chrome: fill.with_account(true),
+                action: fill.link("/journey/x/confirm"),
+                stay: fill.link("/contoso.example"),
+                contact: fill.contact(),
+            },
+        ),
+        sample("left", Left { chrome: fill.chrome(), contact: fill.contact() }),
+        sample("send-again", fill.send_again()),
+        sample("send-again-asked", SendAgain { asked: true, ..fill.send_again() }),
+        sample("identify-send-again", Identify { errand: Some(Errand::SendAgain), app: None, ..identify_again }),
+        sample("invitations-allowed", fill.invitations(false)),
+        sample("invitations-blocked", fill.invitations(true)),
         sample("resume-panel", Resume { chrome: fill.with_account(true), action: fill.link("/journey/x/resume"), app: None }),
         sample("review", review.clone()),
         sample(
@@ -302,6 +380,23 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 expected_organisation: fill.some("Contoso (contoso.example)"),
                 invited_as: fill.some("a***@fabrikam.example"),
                 ..refusal(Code::NotInvited)
+            },
+        ),
+        sample(
+            "refusal-already-guest",
+            Refusal {
+                invited_as: fill.some("a***@northwind.example"),
+                apps: Some(fill.link("/contoso.example")),
+                start_again: None,
+                ..refusal(Code::AlreadyGuest)
+            },
+        ),
+        sample(
+            "refusal-expired",
+            Refusal {
+                send_again: Some(fill.link("/contoso.example/invitation")),
+                start_again: None,
+                ..refusal(Code::InvitationExpired)
             },
         ),
         sample("refusal-not-assigned", Refusal { apps: Some(fill.link("/contoso.example")), ..refusal(Code::AppNotAssigned) }),

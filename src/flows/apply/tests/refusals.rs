@@ -69,6 +69,8 @@ async fn what_does_not_fit_together_is_refused() {
         ("session_hours = 25", "1 to 24 hours"),
         ("session_hours = 0", "1 to 24 hours"),
         ("redemption_order = []", "at least one way"),
+        ("invitation_mail = { subject = \"Hello {guest}\" }", "policy.invitation_mail.subject: the only placeholders"),
+        ("invitation_mail = { from_name = \"ceo@bank.example\" }", "policy.invitation_mail.from_name: a name is not an address"),
     ] {
         let text = contoso("").replace("branding = {", &format!("policy = {{ {policy} }}\nbranding = {{"));
         let problems = house.refused(&desired(&text)).await;
