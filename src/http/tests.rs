@@ -1,5 +1,7 @@
 //! Sign-ins through the router itself, over a store that counts what is asked of it.
 
+#[cfg(feature = "passkeys")]
+mod accounts;
 mod browser;
 mod counted;
 mod errands;
