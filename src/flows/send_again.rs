@@ -56,7 +56,6 @@ async fn waits(vestibule: &Vestibule, view: &TenantView, guest: UserId, address:
     let Some(user) = user.filter(|user| user.is_pending() && user.account_enabled) else { return Ok(false) };
     let Some(latest) = user.invitation else { return Ok(false) };
     let invitation = store.get(&records::invitation(tenant, latest)).await.map_err(StoreError::refusal)?;
-    Ok(invitation.is_some_and(|stored| {
-        stored.value.state == InvitationState::Open && stored.value.address.as_ref() == Some(address)
-    }))
+    Ok(invitation
+        .is_some_and(|stored| stored.value.state == InvitationState::Open && stored.value.address.as_ref() == Some(address)))
 }

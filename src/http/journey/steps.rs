@@ -180,10 +180,8 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
         let invited = open.journey.invitation.as_ref().and_then(|opened| opened.address.as_ref());
         refusal.invited_as = invited.map(EmailAddress::masked);
     }
-    let again = matches!(
-        code,
-        Code::InvitationExpired | Code::InvitationReplaced | Code::InvitationLinkNeeded | Code::NotInvited
-    );
+    let again =
+        matches!(code, Code::InvitationExpired | Code::InvitationReplaced | Code::InvitationLinkNeeded | Code::NotInvited);
     refusal.send_again = again.then(|| Path::SendAgain(open.view.tenant.id).to_string().into());
     let home = matches!(
         code,

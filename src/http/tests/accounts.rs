@@ -25,7 +25,8 @@ const BETTER: &str = "an orchard full of clocks";
 /// The tenant lets guests have accounts here, first of all.
 async fn let_accounts(site: &Site, more: &str) {
     let order = "redemption_order = [\"local_account\", \"one_time_passcode\"]";
-    let declared = declared("").replace("redemption_order = [\"one_time_passcode\", \"home_organisation\"]", &format!("{order}{more}"));
+    let declared =
+        declared("").replace("redemption_order = [\"one_time_passcode\", \"home_organisation\"]", &format!("{order}{more}"));
     assert!(declared.contains(order));
     site.house.apply(&declared).await;
     site.vestibule.directory.forget(&Change::Lost);

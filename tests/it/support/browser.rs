@@ -198,7 +198,7 @@ impl Browser {
             "protocol": "ctap2_1", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
             "isUserVerified": true,
         });
-        let handle = &self.driver.handle;
+        let handle = self.driver.handle();
         let base = handle.server_url().join(&format!("session/{}/webauthn/authenticator", handle.session_id())).expect("a URL");
         let added = command(reqwest::Client::new().post(base.clone()).json(&options)).await;
         Authenticator { url: format!("{base}/{}", added.as_str().expect("an id")), _browser: self }

@@ -51,9 +51,10 @@ async fn many_at_once_are_all_carried_out() {
     let before = scene.entries().await;
     let invites: Vec<_> = (0..64).map(|n| invite(&format!("guest{n}@fabrikam.example"))).collect();
     let here = scene.operator();
-    let all = invites.iter().enumerate().map(|(n, wanted)| async move {
-        if n % 2 == 0 { there.invite(wanted).await } else { here.invite(wanted).await }
-    });
+    let all = invites
+        .iter()
+        .enumerate()
+        .map(|(n, wanted)| async move { if n % 2 == 0 { there.invite(wanted).await } else { here.invite(wanted).await } });
     for invited in join_all(all).await {
         invited.unwrap();
     }
