@@ -136,6 +136,7 @@ panel-missing = Fehlt etwas? Fragen Sie hier:
 # Das eingeladene Postfach
 mailbox-heading = Gehört dieses Postfach Ihnen?
 mailbox-lead-invited = { $tenant } hat { $address } eingeladen, und Sie sind mit einer anderen Adresse angemeldet. Um die Einladung mit diesem Konto anzunehmen, zeigen Sie, dass auch das eingeladene Postfach Ihnen gehört.
+mailbox-lead-set-up = Um Ihr Konto bei { $tenant } einzurichten, zeigen Sie, dass { $address } Ihnen gehört. So kann es niemand sonst, und Sie kommen wieder hinein, falls Sie verlieren, womit Sie sich anmelden.
 mailbox-lead-address = Um zu ändern, was { $tenant } an { $address } sendet, zeigen Sie, dass dieses Postfach Ihnen gehört.
 
 # Verlassen

@@ -136,6 +136,7 @@ panel-missing = Something missing? Ask
 # The invited mailbox
 mailbox-heading = Is this mailbox yours?
 mailbox-lead-invited = { $tenant } invited { $address }, and you are signed in with another address. To accept the invitation with this account, show that the invited mailbox is yours, too.
+mailbox-lead-set-up = To set up your account at { $tenant }, show that { $address } is yours. So nobody else can, and you get in again if you ever lose what you sign in with.
 mailbox-lead-address = To change what { $tenant } sends to { $address }, show that this mailbox is yours.
 
 # Leaving

@@ -55,6 +55,13 @@ pub enum Errand {
     SendAgain,
 }
 
+/// Somebody who has no account here yet, or cannot get into it, and wants to set one up.
+#[derive(Clone, Copy, Debug)]
+pub struct SetUp<'a> {
+    /// Whose account it would be: who was invited by the link that was opened, or else who holds the mailbox that was proven.
+    pub user: Option<&'a User>,
+}
+
 /// What an authorization request demands beyond the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demands {
@@ -83,6 +90,8 @@ pub struct Facts<'a> {
     pub invitation: Option<&'a Invitation>,
     /// What they come for, if not to get in.
     pub errand: Option<Errand>,
+    /// That they want to set up an account that lives here, instead of signing in with one.
+    pub set_up: Option<SetUp<'a>>,
     /// Whether the user is assigned to the app.
     pub assigned: bool,
     /// When the review of permissions was accepted in this journey.
@@ -108,6 +117,8 @@ pub enum Step<'a> {
     Authenticate(IdentitySource),
     /// Have it proven that this mailbox is theirs, too.
     ProveMailbox(&'a EmailAddress),
+    /// Have it chosen what opens the account from now on.
+    SetUpAccount,
     /// Say no.
     Refuse(Code),
     /// Show what is shared, and with whom.
@@ -214,10 +225,44 @@ fn recognised<'a>(facts: &Facts<'a>) -> Result<Recognised<'a>, Step<'a>> {
     Err(match facts.person {
         Person::Unknown => Step::Identify,
         Person::Claims(None) => Step::Refuse(Code::NoIdentitySource),
+        Person::Claims(Some(IdentitySource::LocalAccount)) if facts.set_up.is_some() => set_up(facts),
         Person::Claims(Some(source)) => Step::Authenticate(source),
         Person::Refused(code) => Step::Refuse(code),
         Person::Recognised(known) => return Ok(known),
     })
+}
+
+/// The next step of who wants to set up an account. A mailbox is proven first, as for redemption; an account that there is
+/// already is set up anew by the same proof, and nothing else is known of it before.
+fn set_up<'a>(facts: &Facts<'a>) -> Step<'a> {
+    let user = facts.set_up.and_then(|set_up| set_up.user);
+    let policy = &facts.tenant.policy;
+    if let (Some(invitation), Some(user)) = (facts.invitation, user.filter(|user| user.is_pending())) {
+        match redemption::may_set_up(user, invitation, facts.mailbox, policy) {
+            Ok(()) => {}
+            Err(Objection::Mailbox(address)) => return Step::ProveMailbox(address),
+            Err(Objection::Refusal(code)) => return Step::Refuse(code),
+        }
+    } else {
+        let Some(address) = facts.address else { return Step::Identify };
+        if facts.mailbox.is_none_or(|mailbox| mailbox.address() != address) {
+            return Step::ProveMailbox(address);
+        }
+        if user.is_some_and(|user| !user.holds(address)) {
+            return Step::Refuse(Code::InvitedAsAnother);
+        }
+    }
+    let Some(user) = user else { return Step::Refuse(Code::NotInvited) };
+    if let Err(code) = redemption::admit(user, None, facts.invitation, policy) {
+        return Step::Refuse(code);
+    }
+    match &user.external {
+        None => Step::Refuse(Code::NotInvited),
+        Some(ExternalUserState::Accepted { source, .. }) if *source != IdentitySource::LocalAccount => {
+            Step::Refuse(Code::BoundToAnotherIdentity)
+        }
+        Some(_) => Step::SetUpAccount,
+    }
 }
 
 /// The next step of an errand. It needs proof of who they are, and nothing that access needs: somebody who is blocked, or

@@ -114,6 +114,28 @@ pub fn claim<'a>(
     }
 }
 
+/// Whether who has opened the link of `invitation` may set up an account for `user`, who is yet to come: with proof of a
+/// mailbox of the guest's; without any only where [`claim`] would be content with the ticket.
+///
+/// # Errors
+/// What is missing, or why it cannot be.
+pub fn may_set_up<'a>(
+    user: &'a User,
+    invitation: &'a Invitation,
+    mailbox: Option<&VerifiedEmail>,
+    policy: &TenantPolicy,
+) -> Result<(), Objection<'a>> {
+    if mailbox.is_some_and(|mailbox| user.holds(mailbox.address())) {
+        return Ok(());
+    }
+    if invitation.user != user.id || user.invitation != Some(invitation.id) || invitation.state != InvitationState::Open {
+        return Err(Objection::Refusal(Code::InvitationReplaced));
+    }
+    let Some(invited) = invited_address(user, invitation) else { return Ok(()) };
+    let proven = mailbox.is_some_and(|mailbox| mailbox.address() == invited);
+    if proven || policy.alias_redemption == AliasRedemption::Link { Ok(()) } else { Err(Objection::Mailbox(invited)) }
+}
+
 /// The address that stands for an invited guest: the one the invitation went to, as long as it is theirs. Where an
 /// administrator has given the guest another one since, that one.
 #[must_use]

@@ -6,6 +6,8 @@ mod counted;
 mod errands;
 mod invitations;
 mod links;
+#[cfg(feature = "passkeys")]
+mod local_accounts;
 mod round_trips;
 mod seen;
 mod walk;

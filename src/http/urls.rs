@@ -19,6 +19,16 @@ pub enum Action {
     Code,
     /// Takes address and password.
     Password,
+    /// Chooses an account that lives here.
+    Account,
+    /// Takes a passkey's signature.
+    Passkey,
+    /// Sets up an account that lives here.
+    SetUp,
+    /// Takes the password of an account that is set up.
+    NewPassword,
+    /// Takes the passkey of an account that is set up.
+    NewPasskey,
     /// Goes to the home organisation.
     HomeOrganisation,
     /// Takes the answer to the review of permissions.
@@ -48,6 +58,11 @@ impl Action {
             Self::SendCode => "send-code",
             Self::Code => "code",
             Self::Password => "password",
+            Self::Account => "account",
+            Self::Passkey => "passkey",
+            Self::SetUp => "set-up",
+            Self::NewPassword => "new-password",
+            Self::NewPasskey => "new-passkey",
             Self::HomeOrganisation => "home-organisation",
             Self::Permissions => "permissions",
             Self::OpenTerms => "open-terms",
@@ -70,6 +85,11 @@ impl Action {
             Self::SendCode,
             Self::Code,
             Self::Password,
+            Self::Account,
+            Self::Passkey,
+            Self::SetUp,
+            Self::NewPassword,
+            Self::NewPasskey,
             Self::HomeOrganisation,
             Self::Permissions,
             Self::OpenTerms,

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accounts;
 mod agreement;
 mod authorize;
 mod checklist;

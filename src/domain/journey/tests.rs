@@ -75,6 +75,7 @@ fn facts<'a>(tenant: &'a Tenant, person: Person<'a>, agreements: &'a [Agreement]
         mailbox: None,
         invitation: None,
         errand: None,
+        set_up: None,
         assigned: false,
         permissions_accepted: None,
         agreements,

@@ -3,6 +3,7 @@
 //! Every form answers with a redirect back to the dispatcher, so that a reload never sends anything twice. A step that
 //! leads to another origin is a page with a link and a refresh, since `form-action` would stop a redirect.
 
+mod account;
 mod errand;
 mod forms;
 mod land;
