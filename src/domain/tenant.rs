@@ -33,6 +33,13 @@ pub struct Tenant {
     pub policy: TenantPolicy,
     /// When it was made.
     pub created: Timestamp,
+    /// False: suspended. Nobody signs in, no token is given, and the sessions there were have ended (checklist T-07).
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A domain that a tenant has claimed.

@@ -198,6 +198,7 @@ fn tenant(name: &str) -> Tenant {
         branding: Branding { accent: Some(Color::try_from("#7a1fa2".to_owned()).unwrap()), logo: None },
         policy: TenantPolicy::default(),
         created: Timestamp::UNIX_EPOCH,
+        enabled: true,
     }
 }
 

@@ -53,6 +53,8 @@ pub struct TenantSpec {
     pub branding: Option<BrandingSpec>,
     /// How it treats its guests.
     pub policy: Option<TenantPolicy>,
+    /// False: nobody signs in, and whoever was signed in is not any more. As it is when left out.
+    pub enabled: Option<bool>,
     /// Its apps.
     #[serde(default, rename = "app")]
     pub apps: Vec<AppSpec>,

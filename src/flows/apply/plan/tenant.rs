@@ -14,7 +14,10 @@ use crate::{
             spec::{Desired, TenantSpec},
         },
     },
-    store::{StoreError, records},
+    store::{
+        StoreError,
+        records::{self, TenantCutoff, sessions_over},
+    },
 };
 
 impl Plan {
@@ -48,8 +51,14 @@ impl Plan {
             branding: declared.or_else(|| before.map(|before| before.branding.clone())).unwrap_or_default(),
             policy: spec.policy.clone().or_else(|| before.map(|before| before.policy.clone())).unwrap_or_default(),
             created: before.map_or(self.now, |before| before.created),
+            enabled: spec.enabled.unwrap_or(before.is_none_or(|before| before.enabled)),
         };
         self.configure(&key, stored.as_ref(), &wanted, format!("tenant {}", spec.display_name));
+        if !wanted.enabled && before.is_some_and(|before| before.enabled) {
+            let (cutoff, now) = (TenantCutoff { sessions_valid_from: self.now }, self.now);
+            let key = records::tenant_cutoff(self.tenant);
+            self.extend(|batch| batch.put_until(&key, &cutoff, Some(sessions_over(now))));
+        }
         let unverified = |tenant: &Tenant, domain: &Domain| tenant.domain(domain).is_some_and(|claimed| !claimed.verified);
         for TenantDomain { name, .. } in wanted.domains.iter().filter(|domain| !domain.verified) {
             if !before.is_some_and(|before| unverified(before, name)) {
