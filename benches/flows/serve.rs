@@ -66,7 +66,6 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
             public_url: config.public_url.clone(),
             lanes: Arc::default(),
             dns: Resolver::default(),
-            lanes: std::sync::Arc::default(),
         }
     } else {
         server::open(&config, None).await?.0

@@ -103,6 +103,9 @@ pub(super) async fn authenticate(vestibule: &Vestibule, headers: &HeaderMap, tra
     };
     let view = vestibule.directory.tenant(tenant).await.map_err(StoreError::refusal)?;
     let view = view.ok_or_else(|| refused(&"there is no such tenant"))?;
+    if !view.tenant.enabled {
+        return Err(refused(&"the tenant is suspended"));
+    }
     let (keys, now) = (view.keys.public(), vestibule.foundation.now());
     if let Ok(verified) = verify_app(keys, token, now, SignedDuration::ZERO) {
         let claims = verified.into_claims();

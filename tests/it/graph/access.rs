@@ -8,6 +8,7 @@ use crate::support::{
     apply::apply,
     client::Client,
     journey::{Guest, shared_demo},
+    process::Demo,
     random, soon,
 };
 
@@ -164,6 +165,16 @@ async fn t_05_a_permission_that_is_taken_away_and_an_app_that_is_switched_off_co
     api.get("/organization").await.expect(200);
     apply(&demo, &fewer.replace("visible = false", "visible = false\nenabled = false"), &[]);
     assert!(soon(async || api.get("/organization").await.status == 401).await);
+}
+
+/// T-07: in a tenant that is suspended no token is good for anything.
+#[tokio::test]
+async fn t_07_a_suspended_tenant_has_no_directory() {
+    let demo = Demo::start();
+    let api = Api::with(&demo, &["User.Read.All"]).await;
+    api.get("/users").await.expect(200);
+    apply(&demo, "enabled = false\n", &[]);
+    assert!(soon(async || api.get("/users").await.status == 401).await);
 }
 
 /// a form of another site can send no JSON, and so changes nothing, whoever's browser sends it.
