@@ -43,7 +43,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn refused(problem: impl std::fmt::Display) -> Self {
+    pub(super) fn refused(problem: impl std::fmt::Display) -> Self {
         Self { problems: vec![problem.to_string()], temporary: false }
     }
 }
@@ -152,7 +152,7 @@ impl Operation for BackUp {
 }
 
 /// The tenant with this id or verified domain.
-async fn tenant(foundation: &Foundation, name: &str) -> Result<TenantId, Failure> {
+pub(super) async fn tenant(foundation: &Foundation, name: &str) -> Result<TenantId, Failure> {
     let store = &foundation.store;
     let unknown = || Failure::refused(format_args!("{name}: there is no such tenant"));
     match TenantName::parse(name).map_err(|code| Failure::refused(format_args!("{name}: {}", code.sentence())))? {
