@@ -347,6 +347,56 @@ codes! {
         "The request's headers are too large."
         "Clear the cookies of this site and try again.";
 
+    // The directory (7xxx): what administrators and programs are told. Graph words are in b2b-facts section 5.1
+    7001 NotPermitted 403 AccessDenied ""
+        "You are not allowed to do this in the directory."
+        "Ask the organisation's administrator for the permission.";
+    7002 ObjectUnknown 404 InvalidRequest ""
+        "There is no such object in the directory."
+        "Check its id, and whether it was deleted.";
+    7003 InvitingOff 403 AccessDenied ""
+        "Guest invitations are switched off in this organisation."
+        "Ask the organisation's operator to allow them.";
+    7004 OwnDomain 400 InvalidRequest ""
+        "The invited address is in a verified domain of this organisation."
+        "Add this person as a member, or invite another address of theirs.";
+    7005 InviteesDomainRefused 403 AccessDenied ""
+        "The organisation does not accept guests from the domain of the invited address."
+        "Invite an address of another domain, or ask an administrator to change the list of domains.";
+    7006 InviteeBlocked 409 AccessDenied ""
+        "The invited user is in the directory already, and is blocked from signing in."
+        "Unblock the user first.";
+    7007 RedirectNotAllowed 400 InvalidRequest ""
+        "The invitation would lead to a site that belongs to no app of the organisation."
+        "Use an address of one of its apps, or have the site allowed as a place that invitations may lead to.";
+    7008 AddressMissing 400 InvalidRequest ""
+        "There is no address to invite or to write to."
+        "Give an e-mail address, or invite an existing user without a mail.";
+    7009 AddressNotOfUser 400 InvalidRequest ""
+        "The address does not match any address of the user."
+        "Add the address to the user first.";
+    7010 NotAGuest 409 InvalidRequest ""
+        "This user was never invited."
+        "Invite the user first.";
+    7011 AlreadyAccepted 409 InvalidRequest ""
+        "This user has accepted the invitation already."
+        "Nothing is left to do; to have the user accept once more, reset the redemption.";
+    7012 AddressTaken 409 InvalidRequest ""
+        "Another object of the directory has this address."
+        "Use it as one of the other addresses, or take it from the other object first.";
+    7013 IdentityTaken 409 InvalidRequest ""
+        "Another user signs in with the identity of this one by now."
+        "Delete the other user first, or leave this one deleted.";
+    7014 VersionOutdated 412 InvalidRequest ""
+        "The object was changed since it was read."
+        "Read it again, and decide again.";
+    7015 PropertyInvalid 400 InvalidRequest ""
+        "A property has a value that cannot be kept: it is empty, too long or has too many entries."
+        "See the documentation for the limits of properties.";
+    7016 SponsorUnknown 400 InvalidRequest ""
+        "A sponsor is not in the directory."
+        "Name users of this organisation as sponsors.";
+
     // The server (9xxx)
     9001 Internal 500 ServerError ""
         "Something went wrong on our side."

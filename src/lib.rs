@@ -45,6 +45,7 @@
 //! | [`clock`], [`secret`], [`seal`], [`cookies`], [`error`] | pure: time and randomness as arguments, secrets that do not show, sealing, our own cookie parser, every refusal with its code |
 //! | [`domain`] | pure: tenants, users, apps, terms; which tenant a link names; redemption; the journey |
 //! | [`oidc`] | pure: the protocol, keys, tokens, grants |
+//! | [`odata`] | pure: the protocol of the directory API: filters, queries, page tokens, envelopes, batches |
 //! | [`live`], [`decision`] | what doors must know at once; and, pure, whether a request may pass |
 //! | [`layer`] | the tower layer, in both forms |
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
@@ -110,6 +111,8 @@ pub mod i18n;
 pub mod identity;
 #[cfg(feature = "server")]
 pub mod mail;
+#[cfg(feature = "server")]
+pub mod odata;
 #[cfg(feature = "remote")]
 pub mod outbound;
 #[cfg(feature = "server")]

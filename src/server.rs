@@ -66,7 +66,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
         }
     };
     let public_url = config.public_url.clone();
-    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url }, failed))
+    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url, lanes: Arc::default() }, failed))
 }
 
 /// How often a store that is open is tried to be read before its process gives up.

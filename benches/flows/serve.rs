@@ -57,7 +57,7 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
     let foundation = if in_memory {
         let ring = KeyRing::parse(&KeyRing::generate(&*entropy))?;
         let store = Store::new(Arc::new(MemoryStore::new(clock.clone())));
-        Foundation { store, ring: Arc::new(ring), clock, entropy, public_url: config.public_url.clone() }
+        Foundation { store, ring: Arc::new(ring), clock, entropy, public_url: config.public_url.clone(), lanes: Arc::default() }
     } else {
         server::open(&config, None).await?.0
     };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{AppId, WebUrl, names::is_loopback};
+use super::{AppId, WebUrl, names::is_loopback, permission::Permissions};
 use crate::secret::SecretHash;
 
 /// An app.
@@ -43,6 +43,9 @@ pub struct App {
     /// Directory permissions that it gets with client credentials, such as `User.Invite.All`.
     #[serde(default)]
     pub permissions: Vec<String>,
+    /// Directory permissions that it may ask for in the name of somebody who signs in to it, such as `User.Read`.
+    #[serde(default)]
+    pub delegated_permissions: Vec<String>,
     /// How its ID tokens are signed.
     #[serde(default = "rs256")]
     pub id_token_alg: SigningAlg,
@@ -166,6 +169,18 @@ impl App {
     pub fn redirect_uri(&self, requested: &str) -> Option<&RedirectUri> {
         let public = matches!(self.client, ClientType::Public);
         self.redirect_uris.iter().find(|uri| uri.matches(requested, public))
+    }
+
+    /// The directory permissions that it has itself, with those that they imply.
+    #[must_use]
+    pub fn own_permissions(&self) -> Permissions {
+        Permissions::named(self.permissions.iter().map(String::as_str)).with_implied()
+    }
+
+    /// The directory permissions that it may have in somebody's name, with those that they imply.
+    #[must_use]
+    pub fn delegable_permissions(&self) -> Permissions {
+        Permissions::named(self.delegated_permissions.iter().map(String::as_str)).with_implied()
     }
 
     /// Whether authorization requests of this app need PKCE.

@@ -78,6 +78,10 @@ id!(
     InvitationId
 );
 id!(
+    /// A mail, from the moment it is queued to its `Message-ID`.
+    MailId
+);
+id!(
     /// One sign-in of one person in one browser. The `sid` of tokens.
     SessionId
 );

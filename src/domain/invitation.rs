@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{EmailAddress, InvitationId, UserId, WebUrl, audit::Actor, tenant::TenantPolicy, user::Identity};
+use super::{EmailAddress, InvitationId, TenantId, UserId, WebUrl, app::App, audit::Actor, tenant::TenantPolicy, user::Identity};
 use crate::{
     error::Code,
     secret::{Secret, SecretHash},
@@ -70,6 +70,14 @@ impl Invitation {
         (days > 0).then(|| now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX))
     }
 
+    /// The link that redeems it (b2b-facts section 1.4). Whoever has it is led to prove an identity, so it is a secret that is
+    /// shown once and mailed.
+    #[must_use]
+    pub fn link(public_url: &WebUrl, tenant: TenantId, id: InvitationId, ticket: &Secret) -> Secret {
+        let base = public_url.as_str().trim_end_matches('/');
+        Secret::new(format!("{base}/redeem?tenant={tenant}&user={id}&ticket={}", ticket.expose()))
+    }
+
     /// Whether `ticket` is the one of this invitation, compared in constant time.
     #[must_use]
     pub fn is_ticket(&self, ticket: &Secret) -> bool {
@@ -87,5 +95,74 @@ impl Invitation {
             InvitationState::Replaced { .. } => Err(Code::InvitationReplaced),
             InvitationState::Revoked { .. } => Err(Code::InvitationRevoked),
         }
+    }
+}
+
+/// Whether an invitation may lead to `url`: its origin is that of the homepage or of a redirect URI of one of the tenant's
+/// `apps` that is in use, or the tenant allows it by name. Asked when inviting, and again when landing: what was allowed then
+/// need not be allowed now.
+#[must_use]
+pub fn may_lead_to<'a>(url: &WebUrl, apps: impl IntoIterator<Item = &'a App>, policy: &TenantPolicy) -> bool {
+    let wanted = url.origin();
+    let of_app = |app: &App| {
+        let homepage = app.homepage.iter().map(WebUrl::origin);
+        let redirects = app.redirect_uris.iter().filter_map(|uri| uri.as_str().parse().ok());
+        homepage.chain(redirects.map(|uri: WebUrl| uri.origin())).any(|origin| origin == wanted)
+    };
+    policy.redirect_origins.iter().any(|allowed| allowed.origin() == wanted)
+        || apps.into_iter().any(|app| app.enabled && of_app(app))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        AppId,
+        app::{ClientType, SigningAlg},
+    };
+
+    fn app(homepage: &str, redirect: &str) -> App {
+        App {
+            id: AppId(uuid::Uuid::from_u128(3)),
+            display_name: String::new(),
+            description: None,
+            homepage: homepage.parse().ok(),
+            redirect_uris: redirect.parse().into_iter().collect(),
+            post_logout_redirect_uris: Vec::new(),
+            client: ClientType::Public,
+            pkce: Default::default(),
+            visible: true,
+            assignment_required: false,
+            enabled: true,
+            permissions: Vec::new(),
+            delegated_permissions: Vec::new(),
+            id_token_alg: SigningAlg::RS256,
+            access_token_alg: SigningAlg::ES256,
+        }
+    }
+
+    #[test]
+    fn an_invitation_leads_to_apps_in_use_and_to_allowed_origins() {
+        let mut apps = [app("https://expenses.contoso.example/start", "https://sso.contoso.example:8443/cb")];
+        let mut policy = TenantPolicy::default();
+        let may = |url: &str, apps: &[App], policy: &TenantPolicy| may_lead_to(&url.parse().unwrap(), apps, policy);
+        for good in
+            ["https://expenses.contoso.example/any?x#y", "https://sso.contoso.example:8443/", "https://EXPENSES.contoso.example"]
+        {
+            assert!(may(good, &apps, &policy), "{good}");
+        }
+        for bad in [
+            "https://contoso.example/",
+            "https://expenses.contoso.example:8443/",
+            "https://expenses.contoso.example.evil.example/",
+            "https://sso.contoso.example/",
+            "http://localhost/",
+        ] {
+            assert!(!may(bad, &apps, &policy), "{bad}");
+        }
+        policy.redirect_origins.push("https://www.contoso.example/welcome".parse().unwrap());
+        assert!(may("https://www.contoso.example/elsewhere", &apps, &policy), "an origin, whatever its path");
+        apps[0].enabled = false;
+        assert!(!may("https://expenses.contoso.example/start", &apps, &policy));
     }
 }

@@ -338,7 +338,7 @@ mod tests {
                 id: AppId(uuid::Uuid::from_u128(3)), display_name: String::new(), description: None, homepage: None, redirect_uris: Vec::new(),
                 post_logout_redirect_uris: Vec::new(), client: crate::domain::app::ClientType::Public, pkce: Default::default(), visible: true,
                 assignment_required: assignment, enabled: true, permissions: Vec::new(),
-                id_token_alg: crate::domain::app::SigningAlg::RS256, access_token_alg: crate::domain::app::SigningAlg::ES256,
+                delegated_permissions: vec![], id_token_alg: crate::domain::app::SigningAlg::RS256, access_token_alg: crate::domain::app::SigningAlg::ES256,
             };
             let person = Person::Recognised(Recognised { user: &user, auth_time: at(auth), began: at(auth), proof: proof.then_some(&identity) });
             let facts = Facts { recorded: &recorded, given: &given, permissions_accepted: consent.then(|| at(9)), assigned, app: Some(&app),

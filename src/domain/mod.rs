@@ -8,10 +8,11 @@ pub mod invitation;
 pub mod journey;
 pub mod link;
 mod names;
+pub mod permission;
 pub mod redemption;
 pub mod tenant;
 pub mod terms;
 pub mod user;
 
-pub use ids::{AgreementId, AppId, FederationId, InvitationId, SessionId, TenantId, UserId};
+pub use ids::{AgreementId, AppId, FederationId, InvitationId, MailId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};

@@ -138,6 +138,11 @@ impl User {
         self.mail.as_ref() == Some(address) || self.other_mails.contains(address)
     }
 
+    /// The invited address and the others.
+    pub fn addresses(&self) -> impl Iterator<Item = &EmailAddress> {
+        self.mail.iter().chain(&self.other_mails)
+    }
+
     /// The name of a new object in the directory: a member's is the address. A guest's is the invited address with `_` for
     /// the `@`, then `#EXT#@` and the tenant's initial domain (b2b-facts section 5.3); of somebody without an address of
     /// their own it is made of the id.

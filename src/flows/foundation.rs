@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::lane::Lanes;
 use crate::{
     clock::{Clock, Entropy},
     domain::{
@@ -31,6 +32,8 @@ pub struct Foundation {
     pub entropy: Arc<dyn Entropy>,
     /// The origin under which browsers reach the server. Issuers and links start with it, never with a request's `Host`.
     pub public_url: WebUrl,
+    /// Where changes of one directory wait for their turn.
+    pub lanes: Arc<Lanes>,
 }
 
 impl std::fmt::Debug for Foundation {

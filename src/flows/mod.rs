@@ -5,11 +5,14 @@ pub mod check;
 pub mod directory;
 pub mod documents;
 mod foundation;
+pub mod guests;
 mod in_process;
 pub mod journey;
 pub mod keys;
+mod lane;
 pub mod live;
 mod loaded;
+pub mod organisation;
 pub mod passwords;
 mod person;
 pub mod prove;
@@ -26,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use foundation::{Foundation, audited};
 pub use in_process::InProcess;
+pub use lane::{Lanes, Turn};
 pub use loaded::Loaded;
 pub use seen::Seen;
 

@@ -19,8 +19,8 @@ use crate::{
     mail::{OutboxItem, OutboxState},
     store::{
         Batch, Entry, Key, Partition, Races, StoreError,
-        records::{self, Backup, Store, TenantCutoff, decode, kind, sessions_over},
-        walk,
+        records::{self, Backup, Delivery, DeliveryState, Store, TenantCutoff, decode, kind, sessions_over},
+        walk::{self, Walk},
     },
 };
 
@@ -38,6 +38,7 @@ pub async fn end_all_if_restored(store: &Store, clock: &dyn Clock) -> Result<Opt
         for kind in [kind::REFRESH_FAMILY, kind::SESSION_FAMILY, kind::PASSCODE, kind::OUTBOX] {
             walk::delete(&**store.backend(), Key::new(Partition::Tenant(tenant), kind, &[]), is_trace).await?;
         }
+        end_deliveries(store, tenant, clock.now()).await?;
         cut_off(store, tenant, clock.now(), mark.value.taken).await?;
     }
     match store.commit(Batch::new(Partition::Global).unchanged(&key, Some(&mark)).delete(&key)).await {
@@ -51,6 +52,26 @@ pub async fn end_all_if_restored(store: &Store, clock: &dyn Clock) -> Result<Opt
 fn is_trace(entry: &Entry) -> bool {
     let item = || decode::<OutboxItem>(entry.clone()).ok();
     entry.key.kind() == kind::OUTBOX && item().is_some_and(|item| matches!(item.value.state, OutboxState::Failed { .. }))
+}
+
+/// Says of the mails of invitations that waited that they are not sent.
+async fn end_deliveries(store: &Store, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
+    let mut walk = Walk::under(&**store.backend(), records::deliveries(tenant).key().clone());
+    while let Some(entry) = walk.next().await? {
+        let Ok(read) = decode::<Delivery>(entry) else { continue };
+        if !matches!(read.value.state, DeliveryState::Queued { .. }) {
+            continue;
+        }
+        let key = records::delivery(tenant, read.value.invitation);
+        let last_error = Some("it waited when the backup was taken that was restored since; it may have been sent".to_owned());
+        let ended = Delivery { last_error, state: DeliveryState::Failed { at: now }, ..read.value.clone() };
+        match store.commit(Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&read)).put(&key, &ended)).await {
+            // Another node did the same at the same time.
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 async fn cut_off(store: &Store, tenant: TenantId, now: Timestamp, taken: Option<Timestamp>) -> Result<(), StoreError> {
@@ -79,7 +100,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Config,
-        domain::{SessionId, UserId, audit::Event},
+        domain::{InvitationId, SessionId, UserId, audit::Event},
         flows::{
             apply::tests::{House, contoso, tenant},
             live::load_all,
@@ -87,7 +108,7 @@ mod tests {
         live::{Live, SessionStanding},
         mail::{MailId, outbox_item},
         server,
-        store::{Write, walk::Walk},
+        store::Write,
     };
 
     const CONFIG: &str = "public_url = \"https://vestibule.example\"\ndata = \".\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
@@ -119,9 +140,14 @@ mod tests {
         for (number, state) in (1..).zip(mails) {
             let id = MailId(Uuid::from_u128(number));
             let (created, attempts, last_error) = (before, 0, None);
-            let item = OutboxItem { id, created, not_after: before, attempts, next_attempt: before, last_error, state };
+            let item =
+                OutboxItem { id, about: None, created, not_after: before, attempts, next_attempt: before, last_error, state };
             batch = batch.put(&outbox_item(tenant(), id), &item);
         }
+        let invitation = InvitationId(Uuid::from_u128(1));
+        let waits = DeliveryState::Queued { since: before, mail: MailId(Uuid::from_u128(1)) };
+        let delivery = Delivery { invitation, attempts: 1, last_error: None, state: waits };
+        batch = batch.put(&records::delivery(tenant(), invitation), &delivery);
         store.commit(batch).await.unwrap();
         assert_eq!(end_all_if_restored(store, &*house.foundation.clock).await.unwrap(), None, "it is no backup");
         assert_eq!(count(store, kind::REFRESH_FAMILY).await, 300);
@@ -135,6 +161,8 @@ mod tests {
             assert_eq!(count(store, kind).await, 0);
         }
         assert_eq!(count(store, kind::OUTBOX).await, 1, "the trace of a mail that was given up stays");
+        let delivery = store.get(&records::delivery(tenant(), invitation)).await.unwrap().unwrap().value;
+        assert_eq!(delivery.state, DeliveryState::Failed { at: restored });
         let audit = store.list(&records::audit_events(tenant())).await.unwrap();
         let audit: Vec<Event> = audit.into_iter().map(|stored| stored.value).collect();
         assert_eq!(Event::first_break(tenant(), &audit), None);

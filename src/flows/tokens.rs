@@ -79,7 +79,10 @@ pub async fn answer(vestibule: &Vestibule, view: &Arc<TenantView>, request: Toke
     let client = authenticate(view.apps.get(&request.credentials.id), &request.credentials)?;
     match request.grant {
         Grant::Code(exchange) => trade_code(vestibule, view, &client, &exchange).await,
-        Grant::Refresh { token, scopes } => refresh(vestibule, view, &client, &token, scopes).await,
+        Grant::Refresh { token, scope } => {
+            let scopes = scope.and_then(|scope| Scopes::parse_for(&scope, view.keys.issuer().base()));
+            refresh(vestibule, view, &client, &token, scopes).await
+        }
         Grant::ClientCredentials { scope } => {
             check_directory_scope(&scope, view.keys.issuer())?;
             let foundation = &vestibule.foundation;
@@ -314,11 +317,11 @@ fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -
     Some(vouched.map_or_else(|| KnownEmail::Claimed(mail.to_string()), KnownEmail::Verified))
 }
 
-/// Whether the person of an access token may still be told about.
+/// The person of an access token, if they may still be told about, and anything be done in their name.
 ///
 /// # Errors
-/// [`Code::TokenInvalid`] when the token's session is over or its user owes something.
-pub async fn check_user_info(vestibule: &Vestibule, view: &TenantView, claims: &AccessClaims) -> Result<(), Code> {
+/// [`Code::TokenInvalid`] when the token's app is gone or switched off, its session is over or its user owes something.
+pub async fn check_person(vestibule: &Vestibule, view: &TenantView, claims: &AccessClaims) -> Result<User, Code> {
     let began = Timestamp::from_millisecond(claims.person.vb_began).map_err(|_| Code::TokenInvalid)?;
     let user: UserId = claims.person.oid;
     let app = view.apps.get(&claims.client_id).ok_or(Code::TokenInvalid)?;
@@ -327,6 +330,7 @@ pub async fn check_user_info(vestibule: &Vestibule, view: &TenantView, claims: &
     }
     let records =
         PersonRecords::read(&vestibule.foundation, view.tenant.id, user, Some(app.id)).await.map_err(StoreError::refusal)?;
-    settle(&Loaded::of(&records).facts_of_user(view, Some(app), began, began)).map(|_| ()).map_err(|_| Code::TokenInvalid)?;
-    Ok(())
+    let loaded = Loaded::of(&records);
+    settle(&loaded.facts_of_user(view, Some(app), began, began)).map_err(|_| Code::TokenInvalid)?;
+    loaded.user.ok_or(Code::TokenInvalid)
 }

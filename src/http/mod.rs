@@ -7,6 +7,7 @@ mod door;
 pub mod federation;
 mod form;
 pub mod front;
+pub mod graph;
 pub mod journey;
 pub mod links;
 pub mod live;

@@ -233,8 +233,8 @@ pub async fn userinfo(State(_): State<Arc<Vestibule>>, Path(authority): Path<Str
     let Ok(verified) = verify_access(view.keys.public(), token, Resource::UserInfo, now, SignedDuration::ZERO) else {
         return not_with_this_token(&visit, Code::TokenInvalid, "Bearer error=\"invalid_token\"");
     };
-    match tokens::check_user_info(&visit.vestibule, &view, verified.claims()).await {
-        Ok(()) => no_store(Json(UserInfo::of(&verified)).into_response()),
+    match tokens::check_person(&visit.vestibule, &view, verified.claims()).await {
+        Ok(_) => no_store(Json(UserInfo::of(&verified)).into_response()),
         Err(code) => not_with_this_token(&visit, code, "Bearer error=\"invalid_token\""),
     }
 }

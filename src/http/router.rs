@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    assets, documents, federation, journey, links, live, oidc,
+    assets, documents, federation, graph, journey, links, live, oidc,
     urls::routes,
     visit::{TraceId, Visit, see_other},
 };
@@ -50,7 +50,8 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
         .route(routes::OPENID_CONFIGURATION_8414, get(oidc::discovery))
         .route(routes::LIVE_FEED, get(live::feed))
         .route(routes::LOGO, get(documents::logo))
-        .merge(assets::routes());
+        .merge(assets::routes())
+        .merge(graph::routes(&vestibule));
     shown
         .merge(programs)
         .method_not_allowed_fallback(wrong_method)

@@ -160,6 +160,10 @@ pub mod routes {
     pub const OPENID_CONFIGURATION_8414: &str = "/.well-known/openid-configuration/{authority}/v2.0";
     /// What doors must know at once.
     pub const LIVE_FEED: &str = "/{authority}/live/v1/feed";
+    /// The root of the directory API.
+    pub const DIRECTORY_API_ROOT: &str = "/v1.0";
+    /// Everything below it.
+    pub const DIRECTORY_API: &str = "/v1.0/{*path}";
     /// The process runs.
     pub const HEALTHZ: &str = "/healthz";
     /// The server can serve.

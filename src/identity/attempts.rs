@@ -110,7 +110,7 @@ impl Attempts {
 
 /// A clock of ours in the form that rate limiters in memory take.
 #[derive(Clone)]
-pub(super) struct LimiterClock(pub(super) std::sync::Arc<dyn crate::clock::Clock>);
+pub(crate) struct LimiterClock(pub(crate) std::sync::Arc<dyn crate::clock::Clock>);
 
 impl governor::clock::Clock for LimiterClock {
     type Instant = governor::nanos::Nanos;

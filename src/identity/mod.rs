@@ -13,4 +13,4 @@ mod attempts;
 pub mod passcode;
 pub mod upstream;
 
-pub(crate) use attempts::Attempts;
+pub(crate) use attempts::{Attempts, LimiterClock};

@@ -11,34 +11,12 @@ use lettre::{
     },
 };
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{
-    clock::{Entropy, random_uuid},
-    domain::EmailAddress,
-};
+use crate::domain::{EmailAddress, MailId};
 
-/// Names a mail, from the moment it is queued to its `Message-ID`. Random.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MailId(pub Uuid);
-
-impl MailId {
-    /// A new id.
-    #[must_use]
-    pub fn random(entropy: &dyn Entropy) -> Self {
-        Self(random_uuid(entropy))
-    }
-}
-
-impl fmt::Display for MailId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
-/// Who mails are from: the operator, never a tenant, so that no tenant can send in another's name.
+/// Who mails are from. The address is the operator's, never a tenant's, so that no tenant can send in another's name; the name
+/// of an invitation's sender is the tenant's to choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {

@@ -3,6 +3,9 @@
 //! A mail is queued in the same commit as what it announces, so neither is there without the other. Its content is sealed
 //! under the server's key ring and bound to its place; it is erased with the record when the mail is sent, and from the
 //! record when it is given up. What stays of a mail that was given up is the reason, for an administrator to see.
+//!
+//! The mail of an invitation reports to the invitation's [`Delivery`]: queued, how often tried, why the last attempt failed,
+//! sent or given up. Each report is in the same commit as what it says, so the two never differ.
 
 use std::sync::Arc;
 
@@ -12,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::{Mail, MailId};
 use crate::{
     clock::{Clock, Entropy},
-    domain::TenantId,
+    domain::{InvitationId, TenantId, invitation::Invitation},
     seal::KeyRing,
     store::{
         Batch,
-        records::{RecordKey, kind},
+        records::{Delivery, DeliveryState, RecordKey, Stored, delivery, kind},
     },
 };
 
@@ -24,11 +27,17 @@ use crate::{
 /// end.
 pub(super) const TRACE_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// How long the mail of an invitation is tried to be sent: long enough for a weekend without the mail server.
+const INVITATION_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
+
 /// A mail in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OutboxItem {
     /// Its id.
     pub id: MailId,
+    /// The invitation that it brings, whose [`Delivery`] says what becomes of it.
+    #[serde(default)]
+    pub about: Option<InvitationId>,
     /// When it was queued.
     pub created: Timestamp,
     /// It is not sent from here on: what it says has ended (checklist F-15).
@@ -79,6 +88,19 @@ impl OutboxItem {
             OutboxState::Failed { .. } => true,
         }
     }
+
+    /// Adds to `batch`, which writes or deletes this mail as it is here, what the invitation's [`Delivery`] says of it then.
+    pub(super) fn reported(&self, batch: Batch, tenant: TenantId, state: DeliveryState) -> Batch {
+        let Some(invitation) = self.about else { return batch };
+        let last_error = self.last_error.clone().filter(|_| !matches!(state, DeliveryState::Sent { .. }));
+        let report = Delivery { invitation, attempts: self.attempts, last_error, state };
+        batch.put(&delivery(tenant, invitation), &report)
+    }
+
+    /// What the invitation's [`Delivery`] says while this mail waits.
+    pub(super) fn waiting(&self) -> DeliveryState {
+        DeliveryState::Queued { since: self.created, mail: self.id }
+    }
 }
 
 /// A mail in the store.
@@ -120,19 +142,52 @@ impl Outbox {
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
     pub fn enqueue(&self, batch: Batch, tenant: TenantId, mail: &Mail, not_after: Timestamp, decoy: bool) -> Batch {
+        let item = self.item(tenant, mail, not_after, decoy);
+        batch.put_until(&outbox_item(tenant, item.id), &item, Some(forgotten(not_after)))
+    }
+
+    /// Adds the `mail` that brings `invitation` to `batch`, which also stores the invitation, and its [`Delivery`]. It is
+    /// tried for three days, and not sent once the invitation has ended in whatever way.
+    ///
+    /// # Panics
+    /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
+    pub fn enqueue_invitation(&self, batch: Batch, tenant: TenantId, mail: &Mail, invitation: &Invitation) -> Batch {
+        let tried = self.clock.now().saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
+        let not_after = invitation.expires.map_or(tried, |end| end.min(tried));
+        let item = OutboxItem { about: Some(invitation.id), ..self.item(tenant, mail, not_after, false) };
+        let batch = batch.put_until(&outbox_item(tenant, item.id), &item, Some(forgotten(not_after)));
+        item.reported(batch, tenant, item.waiting())
+    }
+
+    /// Takes back the mail of an invitation that ends with `batch`, if it still waits: its content goes, and the [`Delivery`]
+    /// says that it was withdrawn. `read` is that record as it was read: when the mail is taken up, sent or given up
+    /// meanwhile, the batch conflicts. A mail that is being sent at this moment may arrive all the same; the link in it then
+    /// says that the invitation has ended.
+    ///
+    /// # Panics
+    /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
+    pub fn withdraw(&self, batch: Batch, tenant: TenantId, read: &Stored<Delivery>) -> Batch {
+        let DeliveryState::Queued { mail, .. } = read.value.state else { return batch };
+        let key = delivery(tenant, read.value.invitation);
+        let withdrawn = Delivery { state: DeliveryState::Withdrawn { at: self.clock.now() }, ..read.value.clone() };
+        batch.unchanged(&key, Some(read)).put(&key, &withdrawn).delete(&outbox_item(tenant, mail))
+    }
+
+    /// A mail that waits from now on.
+    fn item(&self, tenant: TenantId, mail: &Mail, not_after: Timestamp, decoy: bool) -> OutboxItem {
         let id = MailId::random(&*self.entropy);
         let created = self.clock.now();
         let content = Content { decoy, mail: mail.clone() };
-        let item = OutboxItem {
+        OutboxItem {
             id,
+            about: None,
             created,
             not_after,
             attempts: 0,
             next_attempt: created,
             last_error: None,
             state: OutboxState::Queued { sealed: self.ring.seal(&purpose(tenant, id), &content, &*self.entropy) },
-        };
-        batch.put_until(&outbox_item(tenant, id), &item, Some(forgotten(not_after)))
+        }
     }
 
     /// What was sealed at this place; `None` when another ring sealed it, or another place.

@@ -4,7 +4,7 @@ use askama::Template;
 use zeroize::Zeroizing;
 
 use super::{
-    message::{ComposeError, Mail, Sender, one_line},
+    message::{ComposeError, Mail, Sender},
     texts::{Arguments, Texts},
 };
 use crate::{
@@ -33,6 +33,12 @@ pub struct Passcode<'a> {
     pub language: Option<&'a LanguageTag>,
     /// The server's public origin from the configuration, shown as text so that it can be compared with the browser's.
     pub origin: Option<&'a WebUrl>,
+}
+
+/// The colour of a tenant's mails, and that of text on it.
+pub(super) fn accent(tenant: &Tenant) -> (String, &'static str) {
+    let accent = tenant.branding.accent;
+    (accent.map_or_else(|| DEFAULT_ACCENT.to_owned(), String::from), accent.map_or("#ffffff", Color::readable_text))
 }
 
 #[derive(Template)]
@@ -75,15 +81,9 @@ impl Passcode<'_> {
         let digits = self.code.expose().as_bytes();
         let groups: Vec<_> = digits.chunks(4).map(String::from_utf8_lossy).collect();
         let code = Zeroizing::new(groups.join(" "));
-        let accent = self.tenant.branding.accent;
+        let (accent, on_accent) = accent(self.tenant);
         let language = texts.language();
-        let html = Html {
-            language: &language,
-            accent: accent.map_or_else(|| DEFAULT_ACCENT.to_owned(), String::from),
-            on_accent: accent.map_or("#ffffff", Color::readable_text),
-            code: &code,
-            texts: &sentences,
-        };
+        let html = Html { language: &language, accent, on_accent, code: &code, texts: &sentences };
         Ok(Mail {
             to: self.to.clone(),
             from: sender.clone(),
@@ -96,10 +96,7 @@ impl Passcode<'_> {
     }
 
     fn sentences(&self, texts: &Texts) -> PasscodeTexts {
-        let mut organisation = one_line(&self.tenant.display_name, 80);
-        if organisation.is_empty() {
-            organisation = texts.text("mail-organisation-unnamed", &Arguments::new());
-        }
+        let organisation = texts.organisation(self.tenant);
         let mut arguments =
             Arguments::from([("organisation".into(), organisation.into()), ("minutes".into(), self.minutes.into())]);
         // Only a domain that is verified tells the guest anything.

@@ -3,8 +3,13 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue};
+use jiff::{Timestamp, tz::TimeZone};
 
-use crate::domain::LanguageTag;
+use super::message::one_line;
+use crate::{
+    domain::{LanguageTag, tenant::Tenant},
+    i18n::Language,
+};
 
 fluent_templates::static_loader! {
     static LOCALES = {
@@ -31,6 +36,18 @@ impl Texts {
     /// The language.
     pub(super) fn language(&self) -> String {
         self.0.to_string()
+    }
+
+    /// The name of a tenant, cleaned; what stands for it where nothing of it is left.
+    pub(super) fn organisation(&self, tenant: &Tenant) -> String {
+        let name = one_line(&tenant.display_name, 80);
+        if name.is_empty() { self.text("mail-organisation-unnamed", &Arguments::new()) } else { name }
+    }
+
+    /// A moment, such as `22 November 2026, 20:00 UTC`.
+    pub(super) fn moment(&self, at: Timestamp) -> String {
+        let language = Language::ALL.iter().find(|language| language.tag() == self.language()).copied().unwrap_or_default();
+        format!("{}, {} UTC", language.day(at), at.to_zoned(TimeZone::UTC).strftime("%H:%M"))
     }
 
     /// The text called `key`. A test shows that none is missing; what is missing is empty, never the name of a key.

@@ -20,7 +20,7 @@ use crate::{
     domain::TenantId,
     store::{
         Batch, Change, Key, Partition, StoreError,
-        records::{Store, Stored, decode, kind, tenants_listed},
+        records::{self, DeliveryState, Store, Stored, decode, kind, tenants_listed},
         walk::Walk,
     },
 };
@@ -47,12 +47,12 @@ pub struct OutboxSettings {
 }
 
 impl Default for OutboxSettings {
-    /// 1 s to 15 min between attempts, at most 200 of them (two days), of at most 60 s, 8 at once, 4 for one tenant.
+    /// 1 s to 15 min between attempts, at most 600 of them (three days), of at most 60 s, 8 at once, 4 for one tenant.
     fn default() -> Self {
         Self {
             first_delay: SignedDuration::from_secs(1),
             longest_delay: SignedDuration::from_mins(15),
-            attempts: 200,
+            attempts: 600,
             attempt_limit: Duration::from_secs(60),
             claim: SignedDuration::from_secs(120),
             at_once: 8,
@@ -202,6 +202,12 @@ impl Worker {
             return self.give_up(tenant, &found, None, "it cannot be opened with this key ring").await;
         };
         let Some(claimed) = self.claim(tenant, &found).await? else { return Ok(Some(self.now())) };
+        if let Some(invitation) = claimed.value.about {
+            let brought = self.store.get(&records::invitation(tenant, invitation)).await?;
+            if brought.as_ref().is_none_or(|stored| stored.value.admit(now).is_err()) {
+                return self.let_fall(tenant, &claimed, brought.is_some()).await;
+            }
+        }
         match self.hand_over(&claimed.value, &content).await {
             Ok(()) => {
                 if !content.decoy {
@@ -238,7 +244,8 @@ impl Worker {
         item.attempts += 1;
         item.next_attempt = self.later(self.settings.claim);
         let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(found));
-        self.store.commit(batch.put_until(&key, &item, Some(forgotten(item.not_after)))).await?;
+        let batch = batch.put_until(&key, &item, Some(forgotten(item.not_after)));
+        self.store.commit(item.reported(batch, tenant, item.waiting())).await?;
         // Nobody touches it before the claim's end, so what is read here is what was written, with the version it was given.
         let claimed = self.store.get(&key).await?;
         Ok(claimed.filter(|read| read.value.attempts == item.attempts && read.value.next_attempt == item.next_attempt))
@@ -249,7 +256,8 @@ impl Worker {
         let key = outbox_item(tenant, claimed.value.id);
         loop {
             let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(claimed)).delete(&key);
-            match self.store.commit(batch).await {
+            let sent = DeliveryState::Sent { at: self.now() };
+            match self.store.commit(claimed.value.reported(batch, tenant, sent)).await {
                 Ok(()) => return Ok(None),
                 Err(StoreError::Unavailable(error)) if self.now() < claimed.value.next_attempt => {
                     debug!(%error, mail = %claimed.value.id, "a mail that was sent cannot be erased yet");
@@ -258,6 +266,24 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The invitation that the mail brings has ended, or is gone and its delivery with it.
+    async fn let_fall(
+        &self,
+        tenant: TenantId,
+        claimed: &Stored<OutboxItem>,
+        told: bool,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let key = outbox_item(tenant, claimed.value.id);
+        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(claimed)).delete(&key);
+        let batch = match claimed.value.about {
+            Some(invitation) if !told => batch.delete(&records::delivery(tenant, invitation)),
+            _ => claimed.value.reported(batch, tenant, DeliveryState::Withdrawn { at: self.now() }),
+        };
+        self.store.commit(batch).await?;
+        info!(mail = %claimed.value.id, %tenant, "mail of an invitation that has ended not sent");
+        Ok(None)
     }
 
     /// The attempt failed and another may succeed.
@@ -282,7 +308,8 @@ impl Worker {
         item.last_error = Some(reason.to_owned());
         let key = outbox_item(tenant, item.id);
         let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(claimed));
-        self.store.commit(batch.put_until(&key, &item, Some(forgotten(item.not_after)))).await?;
+        let batch = batch.put_until(&key, &item, Some(forgotten(item.not_after)));
+        self.store.commit(item.reported(batch, tenant, item.waiting())).await?;
         Ok(Some(item.next_attempt))
     }
 
@@ -306,7 +333,8 @@ impl Worker {
         metrics::counter!("vestibule_mails_total", "outcome" => "given_up").increment(1);
         let item =
             OutboxItem { last_error: Some(reason.to_owned()), state: OutboxState::Failed { at, to }, ..read.value.clone() };
-        self.store.commit(batch.put_until(&key, &item, Some(forgotten(at)))).await?;
+        let batch = batch.put_until(&key, &item, Some(forgotten(at)));
+        self.store.commit(item.reported(batch, tenant, DeliveryState::Failed { at })).await?;
         Ok(None)
     }
 

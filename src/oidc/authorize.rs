@@ -236,7 +236,9 @@ impl BoundAuthorize<'_> {
             Some(_) => return Err(Fault(Code::ResponseTypeUnsupported, "response_type: code is offered")),
             None => return Err(Fault(Code::RequestInvalid, "response_type is missing")),
         }
-        let scopes = Scopes::parse(&self.take("scope")?.unwrap_or_default()).unwrap_or_default();
+        let asked = self.take("scope")?.unwrap_or_default();
+        let scopes = Scopes::parse_for(&asked, keys.issuer().base()).unwrap_or_default();
+        let scopes = scopes.within(self.app.delegable_permissions());
         if !scopes.contains(Scopes::OPENID) {
             return Err(Fault(Code::ScopeInvalid, "scope: openid is missing"));
         }

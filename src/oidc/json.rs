@@ -10,10 +10,18 @@ const MAX_DEPTH: u8 = 32;
 /// Reads a value after checking that no object in it has a member twice (RFC 8725 section 3.12 leaves what a duplicate means to the
 /// reader, so two readers may differ) and that it is at most 32 deep. `None` when it is not so, or not a `T`.
 pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Unambiguous { depth_left: MAX_DEPTH }.deserialize(&mut reader).ok()?;
-    reader.end().ok()?;
+    unambiguous(bytes).ok()?;
     serde_json::from_slice(bytes).ok()
+}
+
+/// Whether bytes are one JSON value in which no object has a member twice, and which is at most 32 deep.
+///
+/// # Errors
+/// Why not, with line and column; nothing of the text.
+pub(crate) fn unambiguous(bytes: &[u8]) -> serde_json::Result<()> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    Unambiguous { depth_left: MAX_DEPTH }.deserialize(&mut reader)?;
+    reader.end()
 }
 
 /// Walks through any value and keeps nothing of it.

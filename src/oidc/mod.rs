@@ -17,7 +17,7 @@ pub mod discovery;
 mod fixture;
 pub mod grant;
 pub mod jose;
-mod json;
+pub(crate) mod json;
 pub mod keys;
 pub mod logout;
 pub mod params;

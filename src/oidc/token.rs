@@ -14,7 +14,7 @@ use super::{
     Scopes,
     discovery::Issuer,
     grant::Client,
-    jose::{Expected, MAX_LEEWAY, PublicKeys, TokenError, TokenKind, Verified},
+    jose::{Expected, MAX_LEEWAY, MAX_TOKEN, PublicKeys, TokenError, TokenKind, Verified},
     keys::KeySet,
 };
 use crate::{
@@ -144,7 +144,8 @@ impl std::fmt::Debug for TokenResponse {
     }
 }
 
-/// Mints the tokens of one grant: an access token for the app's API and, with `openid`, an ID token.
+/// Mints the tokens of one grant: an access token for the app's API, or for the directory API where directory permissions
+/// are granted, and, with `openid`, an ID token.
 ///
 /// # Errors
 /// [`Code::Internal`] when the tenant has no key for the app's algorithms, or the grantee is for another app.
@@ -160,6 +161,9 @@ pub fn mint(
         return Err(Code::Internal);
     }
     let issuer = keys.issuer();
+    // As it is now: what was taken from the app since the person signed in is granted no more.
+    let scopes = grantee.scopes.within(app.delegable_permissions());
+    let aud = if scopes.directory().is_empty() { api_audience(app.id) } else { issuer.base().to_owned() };
     let (iat, tid, iss) = (now.as_second(), issuer.tenant(), issuer.as_str().to_owned());
     let sub = subject(ring, tid, app.id, grantee.user);
     let person = PersonClaims::of(&grantee);
@@ -167,13 +171,13 @@ pub fn mint(
         iss: iss.clone(),
         tid,
         sub: sub.clone(),
-        aud: api_audience(app.id),
+        aud,
         client_id: app.id,
         exp: iat + ACCESS_TOKEN_LIFE.as_secs(),
         iat,
         nbf: iat,
         jti: token_id(entropy),
-        scp: grantee.scopes.to_string(),
+        scp: scopes.to_string(),
         ver: VERSION.to_owned(),
         person: person.clone(),
     };
@@ -255,6 +259,8 @@ fn at_hash(access_token: &str) -> String {
 pub enum Resource {
     /// The API of an app.
     App(AppId),
+    /// The directory API, in somebody's name.
+    Directory,
     /// The userinfo endpoint, which takes any app's token that has `openid`.
     UserInfo,
 }
@@ -272,13 +278,27 @@ pub fn verify_access(
 ) -> Result<Verified<AccessClaims>, TokenError> {
     let audience = match resource {
         Resource::App(app) => Some(api_audience(app)),
+        Resource::Directory => Some(keys.issuer().base().to_owned()),
         Resource::UserInfo => None,
     };
     let expected = Expected { kind: TokenKind::Access, audience: audience.as_deref(), now, leeway, may_be_expired: false };
     let verified = keys.verify::<AccessClaims>(token, &expected)?;
     let claims = verified.claims();
-    let for_us = claims.aud == api_audience(claims.client_id) && claims.scopes().contains(Scopes::OPENID);
+    let for_us = (claims.aud == api_audience(claims.client_id) || claims.aud == keys.issuer().base())
+        && claims.scopes().contains(Scopes::OPENID);
     if resource == Resource::UserInfo && !for_us { Err(TokenError::Audience) } else { Ok(verified) }
+}
+
+/// The tenant that a token says it is of. Nothing is verified: this leads to the keys, which then judge all of it.
+#[must_use]
+pub fn claimed_tenant(token: &str) -> Option<TenantId> {
+    #[derive(serde::Deserialize)]
+    struct Claimed {
+        tid: TenantId,
+    }
+    let claims = token.split('.').nth(1).filter(|_| token.len() <= MAX_TOKEN)?;
+    let claims: Claimed = super::json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?)?;
+    Some(claims.tid)
 }
 
 /// Verifies an access token of an app for the directory API; `leeway` as for [`verify_access`].

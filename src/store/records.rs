@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Partition};
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, SessionId, TenantId, UserId,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, MailId, SessionId, TenantId, UserId,
         app::App,
         audit,
         federation::Federation,
@@ -163,6 +163,8 @@ pub enum DeliveryState {
     Queued {
         /// Since when.
         since: Timestamp,
+        /// Which mail waits, to be withdrawn when the invitation ends.
+        mail: MailId,
     },
     /// The mail server took it.
     Sent {
@@ -176,6 +178,11 @@ pub enum DeliveryState {
     },
     /// It was not sent: the guest wants no invitations by mail.
     Suppressed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was not sent: the invitation ended while the mail was waiting.
+    Withdrawn {
         /// When.
         at: Timestamp,
     },
@@ -301,6 +308,8 @@ tenant_keys! {
     assignment(user: UserId, app: AppId) -> Assignment = ASSIGNMENT [user.as_bytes(), app.as_bytes()];
     /// The apps that a user is assigned to.
     assignments(user: UserId) -> Assignment = ASSIGNMENT [user.as_bytes()];
+    /// All assignments, by user. A prefix: read it in pages.
+    all_assignments() -> Assignment = ASSIGNMENT [];
     /// An invitation.
     invitation(id: InvitationId) -> Invitation = INVITATION [id.as_bytes()];
     /// That a user was invited under an address. It is there while they have an invitation.
@@ -317,6 +326,8 @@ tenant_keys! {
     invitations_blocked(address: &EmailAddress) -> InvitationsBlocked = INVITATIONS_BLOCKED [address.as_str().as_bytes()];
     /// What became of the mail of an invitation.
     delivery(invitation: InvitationId) -> Delivery = DELIVERY [invitation.as_bytes()];
+    /// What became of the mails of all invitations. A prefix: read it in pages.
+    deliveries() -> Delivery = DELIVERY [];
     /// What doors must know of a user.
     user_cutoff(user: UserId) -> UserCutoff = USER_CUTOFF [user.as_bytes()];
     /// All that doors must know of users.

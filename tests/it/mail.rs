@@ -2,6 +2,9 @@
 
 mod delivery;
 mod failures;
+mod foreign;
+mod invitation;
+mod invited;
 mod log;
 mod secrecy;
 mod sink;
@@ -16,19 +19,21 @@ use uuid::Uuid;
 use vestibule::{
     clock::{Clock, ManualClock, SystemEntropy},
     domain::{
-        TenantId,
+        EmailAddress, InvitationId, LanguageTag, TenantId, UserId,
+        audit::Actor,
+        invitation::{Invitation, InvitationState},
         tenant::{Branding, Color, PrivacyProfile, Tenant, TenantDomain, TenantPolicy},
     },
     mail::{
-        Mail, Outbox, OutboxItem, OutboxSettings, OutboxState, Passcode, Sender, SmtpLimits, SmtpTransport, Transport,
-        outbox_items,
+        self, Inviter, Mail, Outbox, OutboxItem, OutboxSettings, OutboxState, Passcode, Sender, SmtpLimits, SmtpTransport,
+        Transport, outbox_items,
     },
     seal::KeyRing,
-    secret::Secret,
+    secret::{Secret, SecretHash},
     store::{
         Batch, Partition, SharedStore,
         memory::MemoryStore,
-        records::{Store, Stored, TenantListed, tenant_listed},
+        records::{self, Delivery, Store, Stored, TenantListed, tenant_listed},
     },
 };
 
@@ -37,6 +42,10 @@ use sink::Sink;
 /// The code in every mail of these tests, as it is typed and as it is shown.
 const CODE: &str = "73914682";
 const SHOWN: &str = "7391 4682";
+
+/// The ticket in every invitation of these tests, and the link that it is in.
+const TICKET: &str = "q3Zr8LwT0vYx5NbKc1HsJd7GfUe2MaPo9RiVt4WlXyA";
+const LINK: &str = "https://gate.example/redeem?tenant=00000000-0000-0000-0000-0000000000c0&user=00000000-0000-0000-0000-000000000001&ticket=q3Zr8LwT0vYx5NbKc1HsJd7GfUe2MaPo9RiVt4WlXyA";
 
 /// A store with an outbox, and a clock that moves when it is told to.
 struct World {
@@ -98,6 +107,34 @@ impl World {
     async fn queue_for(&self, tenant: TenantId, mail: &Mail, decoy: bool) {
         let batch = Batch::new(Partition::Tenant(tenant));
         self.store.commit(self.outbox.enqueue(batch, tenant, mail, self.in_minutes(10), decoy)).await.unwrap();
+    }
+
+    /// An invitation that ends in 30 days.
+    fn invitation(&self) -> Invitation {
+        Invitation {
+            id: InvitationId(Uuid::from_u128(1)),
+            user: UserId(Uuid::from_u128(2)),
+            address: Some("alice@fabrikam.example".parse().unwrap()),
+            redirect: "https://expenses.contoso.example/start".parse().unwrap(),
+            ticket: SecretHash::of(TICKET.as_bytes()),
+            invited_by: Actor::Operator,
+            created: self.clock.now(),
+            expires: Some(self.in_minutes(30 * 24 * 60)),
+            state: InvitationState::Open,
+        }
+    }
+
+    /// Queues the mail of `invitation`.
+    async fn invite(&self, invitation: &Invitation) {
+        let batch = Batch::new(Partition::Tenant(TENANT));
+        let mail = Said::default().mail(&tenant("Contoso"));
+        let batch = batch.put(&records::invitation(TENANT, invitation.id), invitation);
+        self.store.commit(self.outbox.enqueue_invitation(batch, TENANT, &mail, invitation)).await.unwrap();
+    }
+
+    /// What became of the mail of `invitation`.
+    async fn delivery(&self, invitation: &Invitation) -> Stored<Delivery> {
+        self.store.get(&records::delivery(TENANT, invitation.id)).await.unwrap().expect("a delivery")
     }
 
     /// Starts a worker with short limits. Its back-off goes by the manual clock.
@@ -178,6 +215,55 @@ fn passcode(tenant: &Tenant, to: &str, language: Option<&str>) -> Mail {
 
 fn to_alice() -> Mail {
     passcode(&tenant("Contoso"), "alice@fabrikam.example", None)
+}
+
+/// What is particular about an invitation; else Adele of Contoso invites Alice and says nothing.
+struct Said {
+    inviter: Option<(String, Option<EmailAddress>)>,
+    message: Option<String>,
+    message_language: Option<LanguageTag>,
+    guest_language: Option<LanguageTag>,
+    expires: Option<Timestamp>,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        let expires = Some("2026-12-22T20:00:00Z".parse().unwrap());
+        let inviter = Some(("Adele Vance".to_owned(), Some("adele@contoso.example".parse().unwrap())));
+        Self { inviter, message: None, message_language: None, guest_language: None, expires }
+    }
+}
+
+impl Said {
+    fn message(text: &str) -> Self {
+        Self { message: Some(text.to_owned()), ..Self::default() }
+    }
+
+    /// The mail to Alice.
+    fn mail(&self, tenant: &Tenant) -> Mail {
+        self.write(tenant, |invitation| invitation.mail(&sender()).unwrap())
+    }
+
+    /// The note to `to`, in which Alice is called `guest`.
+    fn notice(&self, tenant: &Tenant, to: &str, guest: &str) -> Mail {
+        let to = to.parse().unwrap();
+        self.write(tenant, |invitation| invitation.notice(&sender(), &to, guest).unwrap())
+    }
+
+    fn write(&self, tenant: &Tenant, write: impl FnOnce(&mail::Invitation<'_>) -> Mail) -> Mail {
+        write(&mail::Invitation {
+            tenant,
+            to: &"alice@fabrikam.example".parse().unwrap(),
+            inviter: self.inviter.as_ref().map(|(name, mail)| Inviter { name, mail: mail.as_ref() }),
+            link: &Secret::new(LINK),
+            redirect: &"https://expenses.contoso.example/start?x=1".parse().unwrap(),
+            expires: self.expires,
+            message: self.message.as_deref(),
+            message_language: self.message_language.as_ref(),
+            guest_language: self.guest_language.as_ref(),
+            public_url: &"https://gate.example/".parse().unwrap(),
+        })
+    }
 }
 
 fn parse(message: &[u8]) -> Message<'_> {

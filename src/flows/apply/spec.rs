@@ -116,6 +116,9 @@ pub struct AppSpec {
     /// Directory permissions.
     #[serde(default)]
     pub permissions: Vec<String>,
+    /// Directory permissions that it may ask for in the name of somebody who signs in to it.
+    #[serde(default)]
+    pub delegated_permissions: Vec<String>,
     /// How its ID tokens are signed.
     #[serde(default = "rs256")]
     pub id_token_alg: SigningAlg,

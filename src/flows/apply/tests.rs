@@ -89,6 +89,7 @@ impl House {
             clock: shared,
             entropy,
             public_url: "https://vestibule.example".parse().unwrap(),
+            lanes: Arc::default(),
         };
         Self { foundation, clock }
     }
@@ -113,7 +114,7 @@ impl House {
         }
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, key: &records::RecordKey<T>) -> Option<T> {
+    pub(crate) async fn get<T: serde::de::DeserializeOwned>(&self, key: &records::RecordKey<T>) -> Option<T> {
         self.foundation.store.get(key).await.unwrap().map(|stored| stored.value)
     }
 
@@ -122,12 +123,12 @@ impl House {
         Documents::new(self.foundation.store.clone())
     }
 
-    async fn user(&self, mail: &str) -> User {
+    pub(crate) async fn user(&self, mail: &str) -> User {
         let held = self.get(&records::address(tenant(), &address(mail))).await.expect("somebody has the address");
         self.get(&records::user(tenant(), held.user)).await.expect("a user")
     }
 
-    async fn app(&self, name: &str) -> App {
+    pub(crate) async fn app(&self, name: &str) -> App {
         let apps = self.foundation.store.list(&records::apps(tenant())).await.unwrap();
         apps.into_iter().map(|app| app.value).find(|app| app.display_name == name).expect("an app")
     }
@@ -139,7 +140,7 @@ impl House {
     }
 
     /// The audit log, which must be whole.
-    async fn audit(&self) -> Vec<Event> {
+    pub(crate) async fn audit(&self) -> Vec<Event> {
         let events = self.foundation.store.list(&records::audit_events(tenant())).await.unwrap();
         let events: Vec<_> = events.into_iter().map(|event| event.value).collect();
         assert_eq!(Event::first_break(tenant(), &events), None);
@@ -159,7 +160,7 @@ pub(crate) fn tenant() -> TenantId {
     CONTOSO.parse().unwrap()
 }
 
-fn address(text: &str) -> EmailAddress {
+pub(crate) fn address(text: &str) -> EmailAddress {
     text.parse().unwrap()
 }
 

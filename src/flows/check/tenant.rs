@@ -8,9 +8,10 @@ use aws_lc_rs::digest;
 use super::{Findings, kinds::read};
 use crate::{
     domain::{
-        EmailAddress, SessionId, TenantId, UserId,
+        EmailAddress, InvitationId, SessionId, TenantId, UserId,
         audit::{Event, Head},
         federation::Federation,
+        invitation::{Invitation, InvitationState},
         tenant::Tenant,
         terms::{Agreement, DocumentId},
         user::User,
@@ -23,7 +24,7 @@ use crate::{
     seal::KeyRing,
     store::{
         Entry, Key,
-        records::{self, DocumentInfo, SessionFamily, UserRef, kind},
+        records::{self, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
     },
 };
 
@@ -42,6 +43,16 @@ pub(super) struct TenantCheck<'a> {
     described: HashSet<DocumentId>,
     chunks: Option<Chunks>,
     users: HashSet<UserId>,
+    /// Users who were deleted and can be restored.
+    deleted: HashSet<UserId>,
+    /// Users who were deleted, whether or not they can be restored.
+    tombstones: HashSet<UserId>,
+    /// Users' latest invitations that have not come yet.
+    invitations: HashMap<InvitationId, UserId>,
+    /// Invitations that have come.
+    known_invitations: HashSet<InvitationId>,
+    /// The addresses that those were invited under, by the names of the index's entries.
+    invited: HashMap<Key, UserId>,
     /// Who holds an address; more than one may, and the index names one of them.
     addresses: HashMap<EmailAddress, Vec<UserRef>>,
     /// Who is bound to an identity, by the name of its index entry.
@@ -73,6 +84,11 @@ impl<'a> TenantCheck<'a> {
             described: HashSet::new(),
             chunks: None,
             users: HashSet::new(),
+            deleted: HashSet::new(),
+            tombstones: HashSet::new(),
+            invitations: HashMap::new(),
+            known_invitations: HashSet::new(),
+            invited: HashMap::new(),
             addresses: HashMap::new(),
             identities: HashMap::new(),
             families: HashMap::new(),
@@ -110,7 +126,13 @@ impl<'a> TenantCheck<'a> {
             }
             kind::DOCUMENT => self.document(key, read(value)?),
             kind::DOCUMENT_CHUNK => self.chunk(entry, findings),
-            kind::USER => self.user(read(value)?),
+            kind::DELETED_USER => {
+                self.deleted.insert(read::<DeletedUser>(value)?.user.id);
+            }
+            kind::TOMBSTONE => {
+                self.tombstones.insert(read::<Tombstone>(value)?.user);
+            }
+            kind::USER => self.user(key, read(value)?, findings),
             kind::ADDRESS_INDEX => self.address(key, &read(value)?, findings),
             kind::IDENTITY_INDEX => {
                 let index: UserRef = read(value)?;
@@ -118,10 +140,23 @@ impl<'a> TenantCheck<'a> {
                     findings.about(key, format_args!("leads to user {}, who is not bound to it", index.user));
                 }
             }
-            kind::PASSWORD | kind::ACCEPTANCES | kind::ASSIGNMENT | kind::USER_CUTOFF => {
-                let user = key.segments().next().and_then(|segment| uuid::Uuid::from_slice(segment).ok()).map(UserId);
-                if !user.is_some_and(|user| self.users.contains(&user)) {
+            kind::PASSWORD | kind::ASSIGNMENT => {
+                let known = |user| self.users.contains(&user) || self.deleted.contains(&user);
+                if !user_of(key).is_some_and(known) {
                     findings.about(key, "its user is not there");
+                }
+            }
+            // Answers stay for reports, and a cut-off until the last session has ended.
+            kind::ACCEPTANCES | kind::USER_CUTOFF => {
+                let known = |user| self.users.contains(&user) || self.tombstones.contains(&user);
+                if !user_of(key).is_some_and(known) {
+                    findings.about(key, "its user is not there");
+                }
+            }
+            kind::INVITATION => self.invitation(key, &read(value)?, findings),
+            kind::INVITED_INDEX => {
+                if self.invited.remove(key) != user_of_index(key) {
+                    findings.about(key, "its user was not invited under it");
                 }
             }
             kind::REFRESH_FAMILY => {
@@ -139,6 +174,11 @@ impl<'a> TenantCheck<'a> {
             kind::OUTBOX => {
                 let mail: OutboxItem = read(value)?;
                 self.sealed(key, |tenant, ring| mail.opens(tenant, ring), findings);
+            }
+            kind::DELIVERY => {
+                if !self.known_invitations.contains(&read::<Delivery>(value)?.invitation) {
+                    findings.about(key, "its invitation is not there");
+                }
             }
             kind::AUDIT_EVENT => self.event(key, &read(value)?, findings),
             kind::AUDIT_HEAD => self.head(key, &read(value)?, findings),
@@ -160,6 +200,16 @@ impl<'a> TenantCheck<'a> {
         for UserRef { user, .. } in self.addresses.values().flatten() {
             findings.about(records::user(tenant, *user).key(), "one of its addresses does not lead to it");
         }
+        for user in self.deleted.difference(&self.tombstones) {
+            findings.about(records::deleted_user(tenant, *user).key(), "there is no mark that it was deleted");
+        }
+        for (invitation, user) in &self.invitations {
+            let invitation = records::invitation(tenant, *invitation);
+            findings.about(invitation.key(), format_args!("it is the latest of user {user}, and is not there"));
+        }
+        for user in self.invited.values() {
+            findings.about(records::user(tenant, *user).key(), "the address that it was invited under does not lead to it");
+        }
         for user in self.identities.values() {
             findings.about(records::user(tenant, *user).key(), "the identity that it is bound to does not lead to it");
         }
@@ -180,8 +230,12 @@ impl<'a> TenantCheck<'a> {
         }
     }
 
-    fn user(&mut self, user: User) {
+    fn user(&mut self, key: &Key, user: User, findings: &mut Findings) {
         self.users.insert(user.id);
+        if self.deleted.contains(&user.id) || self.tombstones.contains(&user.id) {
+            findings.about(key, "it is there, and is marked as deleted");
+        }
+        self.invitations.extend(user.invitation.map(|invitation| (invitation, user.id)));
         if let Some(identity) = user.identity() {
             self.identities.insert(records::identity(self.tenant, identity).key().clone(), user.id);
         }
@@ -198,6 +252,23 @@ impl<'a> TenantCheck<'a> {
             Some(holder) if holder == index => {}
             Some(_) => findings.about(key, format_args!("says of user {} what is not so", index.user)),
             None => findings.about(key, format_args!("leads to user {}, who does not have it", index.user)),
+        }
+    }
+
+    /// Invitations that are not the latest of their user are remembered for a while, whatever became of the user.
+    fn invitation(&mut self, key: &Key, invitation: &Invitation, findings: &mut Findings) {
+        self.known_invitations.insert(invitation.id);
+        let Some(user) = self.invitations.remove(&invitation.id) else {
+            if invitation.state == InvitationState::Open {
+                findings.about(key, "it is open, and is no user's latest");
+            }
+            return;
+        };
+        if user != invitation.user {
+            findings.about(key, format_args!("it is the latest of user {user}, and another's"));
+        }
+        if let Some(address) = &invitation.address {
+            self.invited.insert(records::invited(self.tenant, address, user).key().clone(), user);
         }
     }
 
@@ -251,6 +322,16 @@ impl<'a> TenantCheck<'a> {
             findings.about(key, "the audit log was changed: it does not end with the entry that was written last");
         }
     }
+}
+
+/// The user whose id a record's name begins with.
+fn user_of(key: &Key) -> Option<UserId> {
+    uuid::Uuid::from_slice(key.segments().next()?).ok().map(UserId)
+}
+
+/// The user whose id a record's name ends with.
+fn user_of_index(key: &Key) -> Option<UserId> {
+    uuid::Uuid::from_slice(key.segments().last()?).ok().map(UserId)
 }
 
 /// The document that a record belongs to.

@@ -8,13 +8,19 @@ use super::*;
 use crate::{
     clock::{ManualClock, SeededEntropy},
     domain::{
-        AppId, Domain, SessionId, UserId,
-        audit::{Event, Head},
+        AppId, Domain, InvitationId, SessionId, UserId,
+        audit::{Actor, Event, Head},
+        invitation::Invitation,
         tenant::IdentitySource,
         terms::DocumentId,
-        user::{ExternalUserState, Identity, User},
+        user::{ExternalUserState, Identity, User, UserType},
     },
-    flows::apply::tests::{House, contoso, tenant},
+    flows::{
+        apply::tests::{House, contoso, tenant},
+        directory::Directory,
+        guests::{Administration, Invite, Message, Purpose},
+    },
+    live::LiveState,
     mail::{Mail, Outbox, Sender},
     oidc::{
         Scopes,
@@ -24,7 +30,7 @@ use crate::{
         Batch, SharedStore, Write,
         embedded::EmbeddedStore,
         memory::MemoryStore,
-        records::{self, Assignment, DocumentInfo, RecordKey, SessionFamily, Store, Unfinished, UserRef},
+        records::{self, Assignment, DocumentInfo, Invited, RecordKey, SessionFamily, Store, Unfinished, UserRef},
     },
 };
 
@@ -38,6 +44,8 @@ struct Scene {
     identity: Identity,
     family: GrantId,
     document: DocumentId,
+    invited: User,
+    deleted: User,
 }
 
 impl Scene {
@@ -98,9 +106,21 @@ impl Scene {
         };
         let later = now + SignedDuration::from_hours(1);
         store.commit(outbox.enqueue(batch, tenant(), &mail, later, false)).await.unwrap();
+        // A guest who was invited, and one who was deleted since.
+        let directory = Directory::new(foundation.clone(), Arc::new(LiveState::new(LiveState::MAX_SILENCE)));
+        let view = directory.tenant(tenant()).await.unwrap().unwrap();
+        let sender = Sender { name: None, address: "guests@contoso.example".parse().unwrap() };
+        let operator = Administration { foundation, view: &view, actor: &Actor::Operator, sender: &sender };
+        let mut guests = Vec::new();
+        for mail in ["sam@fabrikam.example", "kim@fabrikam.example"] {
+            guests.push(operator.invite(&invite(mail)).await.unwrap().user);
+        }
+        operator.assign(guests[1].id, store.list(&records::apps(tenant())).await.unwrap()[0].value.id, None).await.unwrap();
+        operator.delete(guests[1].id, None).await.unwrap();
         let documents = store.list(&records::agreements(tenant())).await.unwrap();
         let document = documents[0].value.files[0].versions[0].document;
-        Self { house, maria, identity, family: family.id, document }
+        let [invited, deleted] = guests.try_into().unwrap();
+        Self { house, maria, identity, family: family.id, document, invited, deleted }
     }
 
     fn store(&self) -> &Store {
@@ -125,6 +145,21 @@ impl Scene {
 
     async fn value<T: serde::de::DeserializeOwned>(&self, key: &RecordKey<T>) -> T {
         self.store().get(key).await.unwrap().expect("the record is there").value
+    }
+}
+
+fn invite(mail: &str) -> Invite {
+    Invite {
+        address: mail.parse().ok(),
+        user: None,
+        expected: None,
+        purpose: Purpose::Invite,
+        display_name: None,
+        user_type: UserType::Guest,
+        language: None,
+        redirect: None,
+        send: Some(Message::default()),
+        sponsors: Vec::new(),
     }
 }
 
@@ -163,6 +198,11 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
     let mut foreign_mail = mail_item.value.clone();
     foreign_mail.state = crate::mail::OutboxState::Queued { sealed: other_ring.seal(b"x", &1, &SeededEntropy::new(4)) };
     let another_user = User { id: NOBODY, ..maria.clone() };
+    let (invited, deleted) = (&scene.invited, &scene.deleted);
+    let invitation_key = records::invitation(tenant(), invited.invitation.unwrap());
+    let under = records::invited(tenant(), invited.mail.as_ref().unwrap(), invited.id);
+    let invitation = scene.value(&invitation_key).await;
+    let restorable = scene.value(&records::deleted_user(tenant(), deleted.id)).await;
     let assignment = Assignment { app: AppId(Uuid::nil()), role: None, since: maria.created };
     vec![
         (put(user.key(), "{"), "user {maria}: it is damaged: reading stopped at line 1"),
@@ -195,6 +235,27 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
         ),
         (Write::Delete(records::refresh_family(tenant(), scene.family).key().clone()), "the session has no such refresh family"),
         (Write::Delete(records::session_family(tenant(), SESSION, scene.family).key().clone()), "its session does not know it"),
+        (
+            Write::Delete(invitation_key.key().clone()),
+            "it is the latest of user {invited}, and is not there|invited address s***@fabrikam.example {invited}: its user was not \
+             invited under it|its invitation is not there",
+        ),
+        (
+            record(&invitation_key, &Invitation { user: maria.id, ..invitation.clone() }),
+            "it is the latest of user {invited}, and another's",
+        ),
+        (
+            record(
+                &records::invitation(tenant(), InvitationId(Uuid::nil())),
+                &Invitation { id: InvitationId(Uuid::nil()), ..invitation },
+            ),
+            "invitation 00000000-0000-0000-0000-000000000000: it is open, and is no user's latest",
+        ),
+        (Write::Delete(under.key().clone()), "user {invited}: the address that it was invited under does not lead to it"),
+        (record(&records::invited(tenant(), mail, maria.id), &Invited { user: maria.id }), "its user was not invited under it"),
+        (Write::Delete(records::tombstone(tenant(), deleted.id).key().clone()), "there is no mark that it was deleted"),
+        (record(&records::user(tenant(), deleted.id), &restorable.user), "it is there, and is marked as deleted"),
+        (Write::Delete(records::deleted_user(tenant(), deleted.id).key().clone()), "assignment {deleted}"),
         (
             Write::Delete(domain("contoso.example").key().clone()),
             "claim on a domain contoso.example: tenant {tenant} has it and has not claimed it",
@@ -253,6 +314,8 @@ async fn f_19_every_class_of_fault_is_found_and_named() {
         store.commit(Batch::new(write.key().partition()).write(write)).await.unwrap();
         let report = check(&*store, Some(ring), true).await.unwrap();
         let maria = scene.maria.id.to_string();
+        let (invited, deleted) = (scene.invited.id.to_string(), scene.deleted.id.to_string());
+        let said = said.replace("{invited}", &invited).replace("{deleted}", &deleted);
         for said in said.replace("{maria}", &maria).replace("{tenant}", &tenant().to_string()).split('|') {
             let found = report.problems.iter().any(|problem| problem.contains(said));
             assert!(found, "{said} is not among {:#?}", report.problems);
@@ -269,8 +332,8 @@ async fn without_a_ring_what_is_sealed_is_left_alone() {
     let store = &**scene.store().backend();
     let report = check(store, None, false).await.unwrap();
     assert_eq!((report.problems.len(), report.opened_sealed, report.one_moment), (0, false, false));
-    // Without a fingerprint in the store: two keys, a federation, a family, a mail.
-    assert_eq!(check(store, Some(&other_ring), false).await.unwrap().problems.len(), 5);
+    // Without a fingerprint in the store: two keys, a federation, a family, two mails.
+    assert_eq!(check(store, Some(&other_ring), false).await.unwrap().problems.len(), 6);
 }
 
 #[tokio::test]

@@ -77,8 +77,8 @@ pub enum Grant {
     Refresh {
         /// The token.
         token: Secret,
-        /// Fewer scopes than were granted, for this access token only.
-        scopes: Option<Scopes>,
+        /// Fewer scopes than were granted, for this access token only: a list of scope tokens.
+        scope: Option<String>,
     },
     /// The client's own permissions (section 4.4).
     ClientCredentials {
@@ -119,7 +119,7 @@ impl TokenRequest {
             }),
             Some("refresh_token") => Grant::Refresh {
                 token: Secret::new(params.take("refresh_token")?.ok_or(Code::RequestInvalid)?),
-                scopes: scope.map(|text| Scopes::parse(&text).ok_or(Code::ScopeInvalid)).transpose()?,
+                scope: scope.map(|text| Scopes::parse(&text).map(|_| text).ok_or(Code::ScopeInvalid)).transpose()?,
             },
             Some("client_credentials") => Grant::ClientCredentials { scope: scope.ok_or(Code::ScopeInvalid)? },
             Some(_) => return Err(Code::GrantTypeUnsupported),

@@ -20,18 +20,22 @@ async fn dump(world: &World) -> String {
     text
 }
 
-/// The code in every dress, and who it is for.
+/// The code and the ticket in every dress, who they are for, and who invited them.
 fn secrets() -> Vec<String> {
-    let mut secrets = vec![CODE.to_owned(), SHOWN.to_owned(), "alice".to_owned(), "Contoso".to_owned()];
+    let names = [CODE, SHOWN, TICKET, "alice", "adele", "Adele", "Contoso"];
+    let mut secrets: Vec<_> = names.map(str::to_owned).into();
+    for padded in [format!("   {TICKET}"), format!("  {TICKET}"), format!(" {TICKET}")] {
+        secrets.push(BASE64_STANDARD.encode(padded)[8..48].to_owned());
+    }
     for padded in [format!("    {SHOWN}"), format!("   {SHOWN}"), format!("  {SHOWN}")] {
         secrets.push(BASE64_STANDARD.encode(padded)[8..16].to_owned());
     }
     secrets
 }
 
-/// O-07, O-14: at no time does the store or the log hold a code or an address, whatever becomes of the mail.
+/// O-07, O-14: at no time does the store or the log hold a code, a ticket or an address, whatever becomes of the mail.
 #[tokio::test]
-async fn o_14_no_code_is_in_the_store_or_the_log() {
+async fn o_14_no_code_and_no_ticket_is_in_the_store_or_the_log() {
     let log = Log::default();
     let guard = log.collect();
     for manner in [
@@ -46,11 +50,12 @@ async fn o_14_no_code_is_in_the_store_or_the_log() {
     ] {
         let (world, sink) = (World::new().await, Sink::start(false).await);
         world.queue(&to_alice()).await;
+        // The directory knows addresses; the queue does not.
+        world.invite(&Invitation { address: None, ..world.invitation() }).await;
         let queued = dump(&world).await;
         sink.behave(manner.clone());
         let worker = world.start(smtp(&sink, "smtp", "?tls=required"));
-        eventually("an attempt ended", async || world.items().await.first().is_none_or(|item| item.value.last_error.is_some()))
-            .await;
+        eventually("the attempts ended", async || world.items().await.iter().all(|item| item.value.last_error.is_some())).await;
         worker.stop().await;
         let after = dump(&world).await;
         for secret in secrets() {
@@ -63,6 +68,27 @@ async fn o_14_no_code_is_in_the_store_or_the_log() {
     for secret in secrets() {
         assert!(!log.contains(&secret), "{secret} in the log: {log}");
     }
+}
+
+/// W-01: what a mail server writes beside its codes is neither logged nor kept, so it cannot make up an event.
+#[tokio::test]
+async fn w_01_what_a_mail_server_writes_is_not_logged() {
+    let log = Log::default();
+    let guard = log.collect();
+    let reason = {
+        let (world, sink) = (World::new().await, Sink::start(false).await);
+        sink.behave(Manner::AtRecipient("550-5.1.1 \u{1b}[31mevil\r\n550 2026-11-22T20:00:00Z  INFO evil\u{2028}evil"));
+        let invitation = world.invitation();
+        world.invite(&invitation).await;
+        let worker = world.start(smtp(&sink, "smtp", ""));
+        eventually("given up", async || world.item().await.last_error.is_some()).await;
+        worker.stop().await;
+        world.delivery(&invitation).await.value.last_error
+    };
+    drop(guard);
+    assert_eq!(reason.as_deref(), Some("RCPT TO: 550 5.1.1"));
+    let log = log.text();
+    assert!(log.contains("550 5.1.1") && !log.contains("evil") && !log.contains('\u{1b}'), "{log}");
 }
 
 /// Decision 16: what is sealed for one mail is of no use as another's.

@@ -58,13 +58,24 @@ pub(crate) struct Sink {
 }
 
 /// Issues the server's certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// A certificate for `name` and its key, as PEM.
+    pub(super) fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    pub(super) fn root_pem(&self) -> String {
+        self.0.pem()
     }
 
     fn server(&self, name: &str) -> Arc<ServerConfig> {
@@ -110,7 +121,7 @@ impl Sink {
     }
 
     pub(crate) fn root_pem(&self) -> String {
-        self.authority.0.pem()
+        self.authority.root_pem()
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {

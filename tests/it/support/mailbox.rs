@@ -30,6 +30,18 @@ impl Mail {
     }
 }
 
+/// The tickets of all invitations that were ever mailed into `folder`: each is a secret.
+pub(crate) fn tickets(folder: &Path) -> Vec<String> {
+    let mut all = Mailbox { folder: folder.to_owned(), read: HashSet::new() };
+    let texts = all.unread().into_iter().map(|mail| mail.text);
+    texts.flat_map(|text| text.split("ticket=").skip(1).map(token).collect::<Vec<_>>()).collect()
+}
+
+/// The base64url characters that `text` begins with.
+fn token(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
 /// The folder of one demo, read from the moment it was opened on.
 #[derive(Debug)]
 pub(crate) struct Mailbox {

@@ -18,7 +18,7 @@ use std::{
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::{nginx::Nginx, nodes};
+use super::{mailbox, nginx::Nginx, nodes};
 
 /// How long the program may take to be ready. A debug build on a busy machine generates several RSA keys first.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -185,7 +185,8 @@ pub(crate) struct Admin {
 }
 
 /// A running `vestibule demo`, or what stands for it: several nodes behind a proxy (see [`nodes`](super::nodes)). When it is
-/// dropped, no node's log may hold a panic (D-10), an address (W-04) or any of the [secrets](Demo::secret) (O-14).
+/// dropped, no node's log may hold a panic (D-10), an address (W-04), the ticket of a mailed invitation or any
+/// of the [secrets](Demo::secret) (O-14).
 #[derive(Debug)]
 pub(crate) struct Demo {
     pub(super) ready: Ready,
@@ -281,7 +282,8 @@ impl Drop for Demo {
             for person in &self.ready.people {
                 assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
             }
-            for secret in self.secrets.lock().expect("not poisoned").iter() {
+            let tickets = mailbox::tickets(&self.ready.mail_dir);
+            for secret in self.secrets.lock().expect("not poisoned").iter().chain(&tickets) {
                 assert!(!log.contains(secret.as_str()), "a secret in the log:\n{log}");
             }
         }

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         AppId,
         app::{App, ClientType, PkcePolicy},
+        permission::Permission,
     },
     flows::{
         Foundation,
@@ -50,6 +51,7 @@ impl Plan {
                 assignment_required: spec.assignment_required,
                 enabled: spec.enabled,
                 permissions: spec.permissions.clone(),
+                delegated_permissions: spec.delegated_permissions.clone(),
                 id_token_alg: spec.id_token_alg,
                 access_token_alg: spec.access_token_alg,
             };
@@ -72,6 +74,11 @@ impl Plan {
         }
         if let Some(secret) = &spec.client_secret {
             self.check_secret(&what, secret.expose(), SECRET_MIN);
+        }
+        for name in spec.permissions.iter().chain(&spec.delegated_permissions) {
+            if name.parse::<Permission>().is_err() {
+                self.problem(format_args!("{what}: there is no permission {name}"));
+            }
         }
         for (declared, name) in [
             (spec.client_secret.is_some(), "client_secret"),

@@ -67,5 +67,8 @@ impl Plan {
         if !(1..=24).contains(&policy.session_hours) {
             self.problem("policy.session_hours: a session lasts 1 to 24 hours");
         }
+        if let Err(problem) = policy.invitation_mail.check() {
+            self.problem(format_args!("policy.invitation_mail.{problem}"));
+        }
     }
 }

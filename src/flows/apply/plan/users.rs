@@ -1,6 +1,6 @@
 //! Guests and members: who they are, which addresses they hold, what they may open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Plan;
 use crate::{
@@ -10,35 +10,12 @@ use crate::{
         tenant::DomainRule,
         user::{ExternalUserState, User, UserType},
     },
-    flows::{Foundation, apply::spec::UserSpec, passwords},
+    flows::{Foundation, apply::spec::UserSpec, guests::Addresses, passwords},
     store::{
         StoreError,
-        records::{self, Assignment, Stored, UserCutoff, UserRef},
+        records::{self, Assignment, UserCutoff},
     },
 };
-
-/// Who holds the addresses that the file mentions, while the plan grows: two users of one file may want the same one.
-#[derive(Default)]
-struct Addresses(BTreeMap<EmailAddress, Holder>);
-
-struct Holder {
-    stored: Option<Stored<UserRef>>,
-    now: Option<UserId>,
-}
-
-impl Addresses {
-    async fn of(&mut self, plan: &Plan, foundation: &Foundation, address: &EmailAddress) -> Result<&mut Holder, StoreError> {
-        use std::collections::btree_map::Entry;
-        match self.0.entry(address.clone()) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(unknown) => {
-                let stored = foundation.store.get(&records::address(plan.tenant, address)).await?;
-                let now = stored.as_ref().map(|stored| stored.value.user);
-                Ok(unknown.insert(Holder { stored, now }))
-            }
-        }
-    }
-}
 
 impl Plan {
     pub(super) async fn users(
@@ -47,11 +24,11 @@ impl Plan {
         specs: &[UserSpec],
         guest_domains: &DomainRule,
     ) -> Result<(), StoreError> {
-        let mut addresses = Addresses::default();
+        let mut addresses = Addresses::of(self.tenant);
         let mut planned = BTreeSet::new();
         for spec in specs {
             let holder = match &spec.mail {
-                Some(mail) => addresses.of(self, foundation, mail).await?.now,
+                Some(mail) => addresses.holder(&foundation.store, mail).await?,
                 None => None,
             };
             let found = spec.id.or(holder);
@@ -100,7 +77,8 @@ impl Plan {
                 None => Activity::UserAdded { user: id },
                 Some(before) => Activity::UserChanged { user: id, what: change_in_words(before, &wanted).into() },
             });
-            self.reindex(foundation, addresses, before, &wanted).await?;
+            let (reindexed, tenant) = (addresses.reindex(&foundation.store, before, Some(&wanted)).await?, self.tenant);
+            self.extend(|batch| reindexed.write(batch, tenant));
             if before.is_some_and(|before| before.account_enabled != wanted.account_enabled) {
                 self.cut_off(&wanted);
             }
@@ -154,36 +132,6 @@ impl Plan {
         let kept = before.map(|before| before.principal_name.clone()).filter(|name| !name.is_empty());
         let made = || self.initial_domain.as_ref().map(|domain| User::principal_name_of(id, user_type, mail, domain));
         kept.or_else(made).unwrap_or_default()
-    }
-
-    /// Keeps the index of addresses in step. An address that somebody else holds stays theirs.
-    async fn reindex(
-        &mut self,
-        foundation: &Foundation,
-        addresses: &mut Addresses,
-        before: Option<&User>,
-        after: &User,
-    ) -> Result<(), StoreError> {
-        let held = |user: &User| user.mail.iter().chain(&user.other_mails).cloned().collect::<Vec<_>>();
-        let gone = before.map(held).unwrap_or_default();
-        for address in gone.iter().filter(|address| !after.holds(address)) {
-            let holder = addresses.of(self, foundation, address).await?;
-            if holder.now == Some(after.id) {
-                holder.now = None;
-                let key = records::address(self.tenant, address);
-                self.extend(|batch| batch.unchanged(&key, holder.stored.as_ref()).delete(&key));
-            }
-        }
-        for address in held(after) {
-            let holder = addresses.of(self, foundation, &address).await?;
-            let (key, entry) = (records::address(self.tenant, &address), UserRef::to(after));
-            let stale = holder.now == Some(after.id) && holder.stored.as_ref().is_some_and(|stored| stored.value != entry);
-            if holder.now.is_none() || stale {
-                holder.now = Some(after.id);
-                self.extend(|batch| batch.unchanged(&key, holder.stored.as_ref()).put(&key, &entry));
-            }
-        }
-        Ok(())
     }
 
     /// Tells every door that the user was blocked or let in again.

@@ -68,6 +68,8 @@ async fn what_does_not_fit_together_is_refused() {
         ("passcode_minutes = 31", "1 to 30 minutes"),
         ("session_hours = 25", "1 to 24 hours"),
         ("session_hours = 0", "1 to 24 hours"),
+        ("invitation_mail = { subject = \"Hello {guest}\" }", "policy.invitation_mail.subject: the only placeholders"),
+        ("invitation_mail = { from_name = \"ceo@bank.example\" }", "policy.invitation_mail.from_name: a name is not an address"),
         ("redemption_order = []", "at least one way"),
         ("redemption_order = [], upstream_only = true", "at least one way"),
         ("redemption_order = [\"home_organisation\"]", "unless upstream_only is true"),

@@ -1,0 +1,269 @@
+use super::*;
+use crate::{
+    domain::{AppId, invitation::Invitation},
+    store::records::{DeliveryState, InvitationsBlocked},
+};
+
+async fn invitation_of(scene: &Scene, user: &User) -> Invitation {
+    scene.house.get(&records::invitation(tenant(), user.invitation.unwrap())).await.expect("an invitation")
+}
+
+#[tokio::test]
+async fn somebody_new_becomes_a_pending_guest_with_a_link() {
+    let scene = Scene::new().await;
+    let before = scene.entries().await;
+    let (user, link) = scene.invited("sam@fabrikam.example").await;
+    assert_eq!(scene.user(user.id).await, user);
+    assert!(user.is_pending() && user.account_enabled && user.user_type == UserType::Guest);
+    assert_eq!((user.display_name.as_str(), user.principal_name.as_str()), ("sam", "sam_fabrikam.example#EXT#@contoso.example"));
+    let invitation = invitation_of(&scene, &user).await;
+    let (head, ticket) = link.expose().rsplit_once("&ticket=").unwrap();
+    assert_eq!(head, format!("https://vestibule.example/redeem?tenant={}&user={}", tenant(), invitation.id));
+    assert!(invitation.is_ticket(&Secret::new(ticket)) && invitation.redirect.as_str() == EXPENSES);
+    assert_eq!(invitation.admit(scene.house.foundation.now()), Ok(()));
+    let activities = scene.since(before).await;
+    let told = Activity::Invited { user: user.id, invitation: invitation.id, mail: false };
+    assert_eq!(activities, [Activity::UserAdded { user: user.id }, told]);
+    assert_eq!(scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len(), 0, "nobody asked for a mail");
+}
+
+#[tokio::test]
+async fn inviting_a_pending_guest_again_is_for_that_very_guest_and_ends_the_old_link() {
+    let scene = Scene::new().await;
+    let (first, _) = scene.invited("sam@fabrikam.example").await;
+    let old = invitation_of(&scene, &first).await;
+    let again = Invite { redirect: None, display_name: Some("Another".into()), ..invite("sam@fabrikam.example") };
+    let (second, _) = open(scene.operator().invite(&again).await.unwrap());
+    assert_eq!((first.id, &first.display_name), (second.id, &second.display_name));
+    let new = invitation_of(&scene, &second).await;
+    assert_eq!(new.redirect.as_str(), EXPENSES, "it leads where the one before did");
+    let now = scene.house.foundation.now();
+    let old = scene.house.get(&records::invitation(tenant(), old.id)).await.unwrap();
+    assert_eq!((old.admit(now), new.admit(now)), (Err(Code::InvitationReplaced), Ok(())));
+    scene.house.clock.advance(31 * 24 * 3600);
+    assert!(scene.house.get(&records::invitation(tenant(), old.id)).await.is_none(), "it is forgotten");
+    assert_eq!(new.admit(scene.house.foundation.now()), Err(Code::InvitationExpired));
+    let (third, _) = open(scene.operator().resend(first.id, None, None).await.unwrap());
+    assert_eq!(invitation_of(&scene, &third).await.admit(scene.house.foundation.now()), Ok(()));
+    scene.since(0).await;
+}
+
+#[tokio::test]
+async fn maria_whom_a_file_declared_can_be_invited() {
+    let scene = Scene::new().await;
+    let maria = scene.house.user("maria@fabrikam.example").await;
+    let (user, _) = scene.invited("maria@fabrikam.example").await;
+    assert_eq!((user.id, &user.display_name), (maria.id, &maria.display_name));
+    scene.since(0).await;
+}
+
+#[tokio::test]
+async fn somebody_who_has_accepted_is_left_alone() {
+    let scene = Scene::new().await;
+    let (user, _) = scene.invited("sam@fabrikam.example").await;
+    scene.redeemed(user.id, "sam").await;
+    let before = scene.entries().await;
+    let mail = Invite { send: Some(Message::default()), ..invite("sam@fabrikam.example") };
+    let again = scene.operator().invite(&mail).await.unwrap();
+    assert!(matches!(again.outcome, Outcome::Completed) && again.user.id == user.id);
+    assert_eq!(scene.operator().resend(user.id, None, None).await.unwrap_err(), Code::AlreadyAccepted);
+    assert_eq!(scene.since(before).await, []);
+}
+
+#[tokio::test]
+async fn an_address_that_is_anothers_goes_to_the_other_addresses() {
+    let scene = Scene::new().await;
+    // A member with a private address.
+    let adele = scene.house.user("adele@contoso.example").await;
+    let private = Change { other_mails: Some(vec![address("adele@home.example")]), ..Change::default() };
+    scene.operator().change(adele.id, None, &private).await.unwrap();
+    let (guest, _) = scene.invited("adele@home.example").await;
+    assert_ne!(guest.id, adele.id);
+    assert_eq!((&guest.mail, guest.other_mails.as_slice()), (&None, [address("adele@home.example")].as_slice()));
+    assert_eq!(guest.principal_name, format!("{}#EXT#@contoso.example", guest.id));
+    assert_eq!(scene.holder("adele@home.example").await, Some(adele.id));
+    let (again, _) = scene.invited("adele@home.example").await;
+    assert_eq!(again.id, guest.id, "not a third one");
+    scene.since(0).await;
+    // When the member lets go of it, it leads to the guest.
+    let none = Change { other_mails: Some(Vec::new()), ..Change::default() };
+    scene.operator().change(adele.id, None, &none).await.unwrap();
+    assert_eq!(scene.holder("adele@home.example").await, Some(guest.id));
+    scene.since(0).await;
+}
+
+#[tokio::test]
+async fn l_12_a_plus_tag_is_another_guest() {
+    let scene = Scene::new().await;
+    let (plain, _) = scene.invited("sam@fabrikam.example").await;
+    let (tagged, _) = scene.invited("sam+x@fabrikam.example").await;
+    assert_ne!(plain.id, tagged.id);
+    assert_eq!(scene.holder("sam+x@fabrikam.example").await, Some(tagged.id));
+    scene.since(0).await;
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_code_and_changes_nothing() {
+    let scene = Scene::with("policy = { guest_domains = { deny = [\"evil.example\"] } }").await;
+    let (blocked, _) = scene.invited("blocked@fabrikam.example").await;
+    scene.operator().block(blocked.id, None).await.unwrap();
+    let adele = scene.house.user("adele@contoso.example").await;
+    let before = scene.entries().await;
+    let base = || invite("sam@fabrikam.example");
+    let nobody = UserId(uuid::Uuid::nil());
+    let refused = [
+        (Invite { address: None, ..base() }, Code::AddressMissing),
+        (invite("sam@evil.example"), Code::InviteesDomainRefused),
+        (invite("sam@contoso.example"), Code::OwnDomain),
+        (invite("blocked@fabrikam.example"), Code::InviteeBlocked),
+        (Invite { redirect: "https://evil.example/".parse().ok(), ..base() }, Code::RedirectNotAllowed),
+        (Invite { user: Some(nobody), ..base() }, Code::ObjectUnknown),
+        (Invite { user: Some(adele.id), ..base() }, Code::AddressNotOfUser),
+        (Invite { user: Some(adele.id), address: None, purpose: Purpose::Reset, ..base() }, Code::NotAGuest),
+        (Invite { user: Some(adele.id), address: None, purpose: Purpose::Resend, ..base() }, Code::NotAGuest),
+        (Invite { user: Some(adele.id), address: None, ..base() }, Code::OwnDomain),
+        (Invite { purpose: Purpose::Resend, ..base() }, Code::ObjectUnknown),
+        (Invite { sponsors: vec![nobody], ..base() }, Code::SponsorUnknown),
+        (Invite { display_name: Some(String::new()), ..base() }, Code::PropertyInvalid),
+        (Invite { display_name: Some("x".repeat(257)), ..base() }, Code::PropertyInvalid),
+        (Invite { user: Some(blocked.id), address: None, expected: Some(Version(0)), ..base() }, Code::VersionOutdated),
+    ];
+    for (invite, code) in refused {
+        assert_eq!(scene.operator().invite(&invite).await.unwrap_err(), code, "{invite:?}");
+    }
+    assert_eq!(scene.since(before).await, []);
+}
+
+#[tokio::test]
+async fn who_may_invite_is_the_tenants_policy() {
+    let app = Actor::App(AppId(uuid::Uuid::from_u128(5)));
+    // none, adminsAndGuestInviters, adminsGuestInvitersAndAllMembers, everyone
+    let (off, no) = (Err(Code::InvitingOff), Err(Code::NotPermitted));
+    let expected = [
+        ("none", [Ok(()), off, off, off, off]),
+        ("adminsAndGuestInviters", [Ok(()), Ok(()), Ok(()), no, no]),
+        ("adminsGuestInvitersAndAllMembers", [Ok(()), Ok(()), Ok(()), Ok(()), no]),
+        ("everyone", [Ok(()), Ok(()), Ok(()), Ok(()), Ok(())]),
+    ];
+    for (policy, answers) in expected {
+        let scene = Scene::with(&format!("policy = {{ allow_invites_from = \"{policy}\" }}")).await;
+        let maria = scene.house.user("maria@fabrikam.example").await;
+        scene.redeemed(maria.id, "maria").await;
+        let adele = scene.house.user("adele@contoso.example").await;
+        let inviter = Change { guest_inviter: Some(true), ..Change::default() };
+        let (pending, _) = scene.invited("inviter@fabrikam.example").await;
+        scene.redeemed(pending.id, "inviter").await;
+        scene.operator().change(pending.id, None, &inviter).await.unwrap();
+        let actors = [Actor::Operator, app.clone(), Actor::User(pending.id), Actor::User(adele.id), Actor::User(maria.id)];
+        for (actor, answer) in actors.iter().zip(answers) {
+            let invited = scene.by(actor).invite(&invite("sam@fabrikam.example")).await;
+            assert_eq!(invited.map(|_| ()), answer, "{policy} {actor:?}");
+        }
+        let by_nobody = Actor::User(UserId(uuid::Uuid::nil()));
+        assert!(scene.by(&by_nobody).invite(&invite("sam@fabrikam.example")).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_invites_answers_for_the_guest_and_makes_no_members() {
+    let scene = Scene::with("policy = { allow_invites_from = \"adminsGuestInvitersAndAllMembers\" }").await;
+    let adele = scene.house.user("adele@contoso.example").await;
+    let actor = Actor::User(adele.id);
+    let (sam, _) = open(scene.by(&actor).invite(&invite("sam@fabrikam.example")).await.unwrap());
+    assert_eq!(sam.sponsors, [adele.id]);
+    assert_eq!(invitation_of(&scene, &sam).await.invited_by, actor);
+    let member = Invite { user_type: UserType::Member, ..invite("kim@fabrikam.example") };
+    assert_eq!(scene.by(&actor).invite(&member).await.unwrap_err(), Code::NotPermitted);
+    let reset = Invite { purpose: Purpose::Reset, ..invite("sam@fabrikam.example") };
+    assert_eq!(scene.by(&actor).invite(&reset).await.unwrap_err(), Code::NotPermitted);
+    let (kim, _) = open(scene.operator().invite(&member).await.unwrap());
+    assert_eq!((kim.user_type, kim.is_pending(), kim.sponsors.len()), (UserType::Member, true, 0));
+    assert_eq!(kim.principal_name, "kim_fabrikam.example#EXT#@contoso.example");
+}
+
+#[tokio::test]
+async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
+    let scene = Scene::new().await;
+    let mail = Invite { send: Some(Message::default()), ..invite("sam@fabrikam.example") };
+    let invited = scene.operator().invite(&mail).await.unwrap();
+    assert!(matches!(invited.outcome, Outcome::Open { mail: Posted::Queued, .. }));
+    let user = invited.user;
+    let waiting = || async { scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len() };
+    assert_eq!(waiting().await, 1);
+    let first = records::delivery(tenant(), user.invitation.unwrap());
+    assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Queued { .. }));
+    let (user, _) = open(scene.operator().resend(user.id, None, Some(Message::default())).await.unwrap());
+    assert_eq!(waiting().await, 1, "the mail with the old link is withdrawn");
+    assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Withdrawn { .. }));
+    let invitation = scene.operator().revoke(user.id, None).await.unwrap();
+    assert_eq!((waiting().await, invitation.admit(invitation.created)), (0, Err(Code::InvitationRevoked)));
+    let entries = scene.entries().await;
+    assert_eq!(scene.operator().revoke(user.id, None).await.unwrap().state, invitation.state, "twice is the same");
+    assert_eq!(scene.since(entries).await, []);
+    let adele = scene.house.user("adele@contoso.example").await;
+    assert_eq!(scene.operator().revoke(adele.id, None).await.unwrap_err(), Code::NotAGuest);
+}
+
+#[tokio::test]
+async fn who_wants_no_more_mails_gets_none() {
+    let scene = Scene::new().await;
+    let blocked = records::invitations_blocked(tenant(), &address("sam@fabrikam.example"));
+    let mut changes = Changes::of(tenant());
+    changes.write(|batch| batch.put(&blocked, &InvitationsBlocked { since: scene.house.foundation.now() }));
+    scene.store().commit(changes.batch).await.unwrap();
+    let before = scene.entries().await;
+    let mail = Invite { send: Some(Message::default()), ..invite("sam@fabrikam.example") };
+    let invited = scene.operator().invite(&mail).await.unwrap();
+    assert!(matches!(invited.outcome, Outcome::Open { mail: Posted::Suppressed, .. }));
+    let id = invited.user.invitation.unwrap();
+    let delivery = scene.house.get(&records::delivery(tenant(), id)).await.unwrap();
+    assert!(matches!(delivery.state, DeliveryState::Suppressed { .. }));
+    let told = Activity::InvitationMailSuppressed { user: invited.user.id, invitation: id };
+    assert_eq!(scene.since(before).await.last(), Some(&told));
+    assert_eq!(scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len(), 0);
+}
+
+/// T-04: only what makes a link shows it.
+#[tokio::test]
+async fn t_04_nothing_stored_and_nothing_printed_holds_the_ticket() {
+    let scene = Scene::new().await;
+    let mail = Invite { send: Some(Message::default()), ..invite("sam@fabrikam.example") };
+    let invited = scene.operator().invite(&mail).await.unwrap();
+    let printed = format!("{invited:?}");
+    let (_, link) = open(invited);
+    let (_, ticket) = link.expose().rsplit_once("ticket=").unwrap();
+    assert!(!printed.contains(ticket));
+    let mut walk = crate::store::walk::Walk::of(&**scene.store().backend(), Partition::Tenant(tenant()));
+    while let Some(entry) = walk.next().await.unwrap() {
+        assert!(!String::from_utf8_lossy(&entry.value).contains(ticket), "{:?}", entry.key);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_keeps_the_object_and_forgets_the_identity() {
+    let scene = Scene::new().await;
+    let (user, _) = scene.invited("sam@fabrikam.example").await;
+    let identity = scene.redeemed(user.id, "sam").await;
+    let app = scene.house.app("Expenses").await.id;
+    scene.operator().assign(user.id, app, Some("Approver".into())).await.unwrap();
+    let new = Change { other_mails: Some(vec![address("sam@new.example")]), ..Change::default() };
+    scene.operator().change(user.id, None, &new).await.unwrap();
+    scene.house.clock.advance(60);
+    let before = scene.entries().await;
+    let unknown = scene.operator().reset_redemption(user.id, None, Some(address("x@new.example")), None).await;
+    assert_eq!(unknown.unwrap_err(), Code::AddressNotOfUser);
+    let reset = scene.operator().reset_redemption(user.id, None, Some(address("sam@new.example")), None).await.unwrap();
+    let (after, _) = open(reset);
+    assert_eq!((after.id, &after.principal_name, after.is_pending()), (user.id, &user.principal_name, true));
+    assert_eq!(after.mail, Some(address("sam@new.example")));
+    assert_eq!(after.other_mails, [address("sam@fabrikam.example")]);
+    assert_eq!(after.sessions_valid_from, scene.house.foundation.now());
+    assert!(scene.house.get(&records::identity(tenant(), &identity)).await.is_none());
+    let role = scene.house.get(&records::assignment(tenant(), user.id, app)).await.unwrap().role;
+    assert_eq!(role.as_deref(), Some("Approver"));
+    let cutoff = scene.house.get(&records::user_cutoff(tenant(), user.id)).await.unwrap();
+    assert_eq!((cutoff.sessions_valid_from, cutoff.blocked), (after.sessions_valid_from, false));
+    let told = scene.since(before).await;
+    assert_eq!(told[0], Activity::RedemptionReset { user: user.id });
+    assert_eq!(told.len(), 2);
+}

@@ -1,0 +1,67 @@
+//! Deleted users, for the 30 days in which they can be restored.
+
+use http::StatusCode;
+
+use super::{
+    call::Call,
+    listing::{self, Collection},
+    user_entity::{FOR_APPS, UserEntity},
+    users::one,
+};
+use crate::{
+    domain::UserId,
+    flows::guests::find,
+    odata::{Answer, Error, Pages, Query},
+    store::{
+        StoreError,
+        records::{self, DeletedUser, Stored},
+    },
+};
+
+/// `GET /directory/deletedItems/microsoft.graph.user`
+pub(super) async fn list(call: Call) -> Result<Answer, Error> {
+    let query = Query::parse(&call.query, &FOR_APPS)?;
+    let envelope = call.envelope("directory/deletedItems/microsoft.graph.user");
+    let tenant = call.caller.tenant();
+    let pages = Pages { ring: &call.foundation().ring, tenant, envelope, query: &query };
+    let initial = call.caller.view.tenant.initial_domain();
+    let collection = Collection {
+        all: records::deleted_users(tenant),
+        one: |tenant, id| records::deleted_user(tenant, UserId(id)),
+        id: |deleted: &DeletedUser| deleted.user.id.0,
+    };
+    let found = listing::page(&call, &query, &pages, &collection, |stored| UserEntity::of_deleted(stored, initial)).await?;
+    let entities = found.entities.iter().map(UserEntity::json);
+    Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
+}
+
+async fn named(call: &Call) -> Result<Stored<DeletedUser>, Error> {
+    let found = find::deleted_by_id(&call.foundation().store, call.caller.tenant(), UserId(call.id(0)?)).await;
+    found.map_err(StoreError::refusal)?.ok_or_else(Error::not_found)
+}
+
+/// `GET /directory/deletedItems/{id}`
+pub(super) async fn get(call: Call) -> Result<Answer, Error> {
+    let user = UserEntity::of_deleted(named(&call).await?, call.caller.view.tenant.initial_domain());
+    one(&call, "directory/deletedItems", user).await
+}
+
+/// `POST /directory/deletedItems/{id}/restore`
+pub(super) async fn restore(call: Call) -> Result<Answer, Error> {
+    let deleted = named(&call).await?;
+    let expected = call.unchanged(deleted.version)?;
+    let id = deleted.value.user.id;
+    call.administer(async |directory| directory.restore(id, expected).await).await?;
+    let user = find::by_id(&call.foundation().store, call.caller.tenant(), id).await.map_err(StoreError::refusal)?;
+    let user = UserEntity::of(user.ok_or_else(Error::not_found)?, call.caller.view.tenant.initial_domain());
+    one(&call, "directoryObjects", user).await
+}
+
+/// `DELETE /directory/deletedItems/{id}`
+pub(super) async fn delete(call: Call) -> Result<Answer, Error> {
+    let deleted = named(&call).await?;
+    let expected = call.unchanged(deleted.version)?;
+    let id = deleted.value.user.id;
+    call.administer(async |directory| directory.delete_permanently(id, expected).await).await?;
+    Ok(Answer::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,81 @@
+//! Who answers for a guest.
+
+use http::StatusCode;
+
+use super::{
+    call::Call,
+    user_change::{Members, required_text},
+    user_entity::{FOR_APPS, UserEntity},
+    users::named,
+};
+use crate::{
+    domain::UserId,
+    error::Code,
+    odata::{Answer, Error, ErrorCode, Query},
+    store::{StoreError, records},
+};
+
+/// How often a change is decided anew when somebody else was faster.
+const ATTEMPTS: usize = 3;
+
+/// `GET /users/{id}/sponsors`
+pub(super) async fn list(call: Call) -> Result<Answer, Error> {
+    let query = Query::parse(&call.query, &FOR_APPS)?;
+    if query.filter.is_some() || query.order_by.is_some() || query.skip_token.is_some() {
+        return Err(Error::not_implemented("Sponsors are answered all at once, without $filter and $orderby."));
+    }
+    let user = named(&call).await?;
+    let (tenant, initial) = (call.caller.tenant(), call.caller.view.tenant.initial_domain());
+    let keys: Vec<_> = user.value.sponsors.iter().map(|id| records::user(tenant, *id)).collect();
+    let found = call.foundation().store.get_all(&keys).await.map_err(StoreError::refusal)?;
+    let sponsors: Vec<_> = found.into_iter().flatten().map(|stored| UserEntity::of(stored, initial).json()).collect();
+    let count = u64::try_from(sponsors.len()).ok();
+    Ok(Answer::json(StatusCode::OK, call.envelope("directoryObjects").page(&query, sponsors, count, None)))
+}
+
+/// `POST /users/{id}/sponsors/$ref`
+pub(super) async fn add(call: Call) -> Result<Answer, Error> {
+    let mut members = Members(call.members());
+    let invalid = || Error::new(ErrorCode::RequestBadRequest, "'@odata.id' is the address of a user: '<this API>/users/<id>'.");
+    let link = members.taken("@odata.id", required_text)?.ok_or_else(invalid)?;
+    members.nothing_left("reference")?;
+    let path = link.strip_prefix(&call.api.service).ok_or_else(invalid)?;
+    let id = ["/users/", "/directoryObjects/"].iter().find_map(|prefix| path.strip_prefix(prefix)).ok_or_else(invalid)?;
+    let sponsor: UserId = id.parse().map_err(|_| invalid())?;
+    change(&call, |sponsors| {
+        if sponsors.contains(&sponsor) {
+            return Err(Error::new(ErrorCode::RequestBadRequest, "This user is a sponsor already."));
+        }
+        sponsors.push(sponsor);
+        Ok(())
+    })
+    .await
+}
+
+/// `DELETE /users/{id}/sponsors/{sponsor}/$ref`
+pub(super) async fn remove(call: Call) -> Result<Answer, Error> {
+    let sponsor = UserId(call.id(1)?);
+    change(&call, |sponsors| {
+        let before = sponsors.len();
+        sponsors.retain(|id| *id != sponsor);
+        if sponsors.len() == before { Err(Error::not_found()) } else { Ok(()) }
+    })
+    .await
+}
+
+async fn change(call: &Call, wanted: impl Fn(&mut Vec<UserId>) -> Result<(), Error>) -> Result<Answer, Error> {
+    let mut attempt = 1;
+    loop {
+        let user = named(call).await?;
+        let demanded = call.unchanged(user.version)?;
+        let mut sponsors = user.value.sponsors.clone();
+        wanted(&mut sponsors)?;
+        let (id, version) = (user.value.id, Some(user.version));
+        let done = call.administer(async |directory| directory.set_sponsors(id, version, sponsors).await).await;
+        match done {
+            Ok(_) => return Ok(Answer::empty(StatusCode::NO_CONTENT)),
+            Err(error) if error.ours() == Some(Code::VersionOutdated) && demanded.is_none() && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
