@@ -18,7 +18,7 @@ use super::{
     urls::routes,
     visit::{TraceId, Visit, see_other},
 };
-use crate::{clock::random_uuid, domain::WebUrl, error::Code, flows::Vestibule, store::records};
+use crate::{domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
 /// All routes of the provider.
 pub fn router(vestibule: Arc<Vestibule>) -> Router {
@@ -67,8 +67,7 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
 
 /// Draws the name under which the log tells of a request.
 async fn traced(State(vestibule): State<Arc<Vestibule>>, mut request: Request, next: Next) -> Response {
-    let trace = random_uuid(&*vestibule.foundation.entropy).simple().to_string();
-    let trace = TraceId(trace[..16].to_owned());
+    let trace = TraceId::draw(&*vestibule.foundation.entropy);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(trace.clone());
     let mut response = next.run(request).await;

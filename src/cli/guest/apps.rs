@@ -13,7 +13,7 @@ use super::{
 };
 
 #[derive(Debug, Args)]
-pub(super) struct Assign {
+pub(in crate::cli) struct Assign {
     #[command(flatten)]
     pair: Pair,
     /// The value of a role in the app, which its tokens will carry.
@@ -22,7 +22,7 @@ pub(super) struct Assign {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Unassign {
+pub(in crate::cli) struct Unassign {
     #[command(flatten)]
     pair: Pair,
 }

@@ -16,7 +16,7 @@ use super::{
 };
 
 #[derive(Debug, Args)]
-pub(super) struct Invite {
+pub(in crate::cli) struct Invite {
     /// The mail address to invite.
     address: String,
     /// Where the guest is led afterwards: into an app of the organisation. Without it, the apps panel.
@@ -38,7 +38,7 @@ pub(super) struct Invite {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Resend {
+pub(in crate::cli) struct Resend {
     /// The guest: an id, a mail address, or a name in the directory.
     #[arg(value_name = "ID|MAIL")]
     user: String,
@@ -49,7 +49,7 @@ pub(super) struct Resend {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Reset {
+pub(in crate::cli) struct Reset {
     /// The guest: an id, a mail address, or a name in the directory.
     #[arg(value_name = "ID|MAIL")]
     user: String,
@@ -123,7 +123,7 @@ impl Letter {
         out::line(&match (answer["status"].as_str(), self.no_mail) {
             (Some("Completed"), _) => format!("{who} has accepted already; nothing was sent (user {id})"),
             (_, true) => format!("invited {who}; nothing was mailed (user {id})"),
-            (_, false) => format!("invited {who}; the mail is on its way (user {id})"),
+            (_, false) => format!("invited {who}; the mail is queued (user {id})"),
         })?;
         if let Some(link) = link {
             out::line(&format!("  link {link}"))?;

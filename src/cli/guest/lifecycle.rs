@@ -27,7 +27,7 @@ macro_rules! commands {
     ($($name:ident;)*) => {
         $(
             #[derive(Debug, Args)]
-            pub(super) struct $name {
+            pub(in crate::cli) struct $name {
                 #[command(flatten)]
                 whom: Whom,
             }

@@ -24,7 +24,7 @@ const PAGE_MAX: usize = 999;
 const SOME: usize = 100;
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     /// Only those in this state.
     #[arg(long)]
     state: Option<State>,

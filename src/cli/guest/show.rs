@@ -14,7 +14,7 @@ use super::{
 };
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(in crate::cli) struct Show {
     /// The user: an id, a mail address, or a name in the directory.
     #[arg(value_name = "ID|MAIL")]
     user: String,

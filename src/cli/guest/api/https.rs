@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use http::{StatusCode, header};
+use http::StatusCode;
 use jiff::SignedDuration;
 use reqwest::Certificate;
 use serde::Deserialize;

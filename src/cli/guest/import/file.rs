@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use crate::domain::{EmailAddress, WebUrl};
 
@@ -99,10 +99,11 @@ struct Columns {
     count: usize,
 }
 
-/// Reads no more than there is budget for.
+/// Reads no more than there is budget for, and ends the last line where the file does not.
 struct Metered {
     file: File,
     budget: Arc<AtomicU64>,
+    last: u8,
 }
 
 impl Read for Metered {
@@ -111,7 +112,11 @@ impl Read for Metered {
         if left == 0 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let read = self.file.read(buffer)?;
+        let mut read = self.file.read(buffer)?;
+        if let ([first, ..], 0, true) = (&mut *buffer, read, self.last != b'\n') {
+            (*first, read) = (b'\n', 1);
+        }
+        self.last = buffer[..read].last().copied().unwrap_or(self.last);
         self.budget.store(left.saturating_sub(read as u64), Ordering::Relaxed);
         Ok(read)
     }
@@ -131,9 +136,10 @@ impl Rows {
         }
         file.rewind().map_err(FileError::Read)?;
         let budget = Arc::new(AtomicU64::new(ROW_MAX + BUFFER));
-        let metered = Metered { file, budget: Arc::clone(&budget) };
+        let metered = Metered { file, budget: Arc::clone(&budget), last: b'\n' };
         let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).buffer_capacity(BUFFER as usize);
+        // Only a line feed ends a record: told with the other ends of lines, its line would be that of the blank ones before it.
+        builder.has_headers(false).flexible(true).terminator(Terminator::Any(b'\n')).buffer_capacity(BUFFER as usize);
         let reader = builder.from_reader(metered);
         let mut rows = Self { reader, budget, record: ByteRecord::new(), columns: Columns::default(), seen: false };
         let Some((mut line, mut headings)) = rows.fields()? else { return Err(FileError::NoHeadings) };
@@ -171,13 +177,19 @@ impl Rows {
         self.budget.store(ROW_MAX + BUFFER, Ordering::Relaxed);
         let before = self.reader.position().line();
         let read = self.reader.read_byte_record(&mut self.record);
-        let line = self.record.position().map_or(before, csv::Position::line);
+        // It ends with a line, and has some in it.
+        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = self.reader.position().line().saturating_sub(1 + within);
         match read {
             Ok(false) => Ok(None),
             Ok(true) if self.record.as_slice().len() as u64 > ROW_MAX => Err(FileError::RowTooLong(line)),
             Ok(true) => {
                 let text = |field: &[u8]| String::from_utf8(field.to_owned()).map_err(|_| FileError::Encoding(line));
-                Ok(Some((line, self.record.iter().map(text).collect::<Result<_, _>>()?)))
+                let mut fields = self.record.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+                if let Some(last) = fields.last_mut().filter(|last| last.ends_with('\r')) {
+                    last.pop();
+                }
+                Ok(Some((line, fields)))
             }
             Err(error) => match error.into_kind() {
                 csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(FileError::RowTooLong(before)),

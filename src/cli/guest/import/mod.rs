@@ -30,7 +30,7 @@ use results::{Entry, Key, Results, Status};
 use send::{Task, Window};
 
 #[derive(Debug, Args)]
-pub(super) struct Import {
+pub(in crate::cli) struct Import {
     /// The file: CSV in UTF-8, with a line `version:v1.0`, headings with [inviteeEmail], [inviteRedirectURL], [sendEmail] and
     /// [customizedMessageBody], and a row for each guest.
     file: PathBuf,
