@@ -87,7 +87,9 @@ fn panicked() -> http::Response<Body> {
 /// The server answers under the name it has: a link that was made from any other `Host` would be somebody else's. A host
 /// that a tenant has claimed is an entrance: it leads to the same link under our own name, where the cookies are.
 async fn right_host(State(vestibule): State<Arc<Vestibule>>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host_name(host.to_str().ok()?));
+    // HTTP/2 has it in `:authority` (RFC 9113 section 8.3.1); where both are there, the front has seen that they agree.
+    let field = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = field.or_else(|| Some(request.uri().authority()?.as_str())).and_then(host_name);
     if host.as_deref().is_some_and(|host| vestibule.is_public_host(host)) {
         return next.run(request).await;
     }

@@ -3,6 +3,7 @@
 mod applying;
 mod backups;
 mod configuration;
+mod guests;
 mod rings;
 mod serving;
 mod stores;
