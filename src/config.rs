@@ -40,6 +40,8 @@ struct Raw {
     #[serde(default)]
     outbound: RawOutbound,
     #[serde(default)]
+    dns: RawDns,
+    #[serde(default)]
     log: Log,
     drain_seconds: Option<Spanned<u64>>,
     #[serde(default)]
@@ -88,6 +90,12 @@ struct RawMail {
 struct RawOutbound {
     allow: Vec<Spanned<String>>,
     ca: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDns {
+    servers: Vec<Spanned<String>>,
 }
 
 /// How the log is written.
@@ -145,6 +153,8 @@ pub struct Config {
     pub mail: MailTransport,
     /// Where requests may go besides public addresses.
     pub outbound: OutboundPolicy,
+    /// Whom to ask for the records that verify domains; those of the system when there are none.
+    pub name_servers: Vec<SocketAddr>,
     /// How the log is written.
     pub log: Log,
     /// How long requests in flight are given at the end.
@@ -216,6 +226,7 @@ impl Config {
         let data = folder.join(raw.data);
         let store = found.store(raw.store.as_ref(), folder, environment.store);
         let outbound = found.outbound(&raw.outbound, folder);
+        let name_servers = raw.dns.servers.iter().filter_map(|server| found.parsed("dns.servers", server, name_server)).collect();
         let drain = raw.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |seconds| *seconds.get_ref());
         if let Some(seconds) = raw.drain_seconds.filter(|_| drain > DRAIN_MAX) {
             found.at(seconds.span(), "drain_seconds", &format!("requests in flight get at most {DRAIN_MAX} seconds"));
@@ -232,6 +243,7 @@ impl Config {
                 mail_from,
                 mail,
                 outbound,
+                name_servers,
                 log: raw.log,
                 drain: Duration::from_secs(drain),
                 proxies,
@@ -356,6 +368,13 @@ impl Problems<'_> {
 fn proxy(text: &str) -> Result<IpAddr, &'static str> {
     let address: IpAddr = text.parse().map_err(|_| "the address of a proxy is one IP address")?;
     if address.is_unspecified() { Err("this is no address of a proxy") } else { Ok(address.to_canonical()) }
+}
+
+/// An IP address, with a port or with that of DNS.
+fn name_server(text: &str) -> Result<SocketAddr, &'static str> {
+    let address = text.parse().or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)));
+    let address: SocketAddr = address.map_err(|_| "a name server is an IP address, with or without a port")?;
+    if address.ip().is_unspecified() || address.port() == 0 { Err("this is no address of a name server") } else { Ok(address) }
 }
 
 /// An origin: scheme, host, port, nothing else.

@@ -143,6 +143,9 @@ codes! {
     1007 HostUnknown 421 InvalidRequest ""
         "This server does not answer under this name."
         "Use the address that you were given, exactly as it was written.";
+    1008 TenantSuspended 403 AccessDenied ""
+        "The organisation that this link names is not open to guests at the moment."
+        "Ask your contact at the organisation.";
 
     // Who the guest is (2xxx)
     2001 NotInvited 403 AccessDenied "AADSTS50020, AADSTS16003"
@@ -212,6 +215,9 @@ codes! {
     2022 AlreadyGuest 409 AccessDenied ""
         "You are a guest of this organisation already, with this account."
         "Open the organisation's apps, or sign in with another account to accept this invitation.";
+    2030 MembersStay 403 AccessDenied ""
+        "You belong to this organisation and cannot leave it here."
+        "Ask your organisation's administrators.";
 
     // The home organisation (3xxx)
     3001 HomeUnreachable 503 TemporarilyUnavailable ""

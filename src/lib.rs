@@ -49,6 +49,7 @@
 //! | [`live`], [`decision`] | what doors must know at once; and, pure, whether a request may pass |
 //! | [`layer`] | the tower layer, in both forms |
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
+//! | [`dns`] | TXT records, asked of name servers |
 //! | [`store`] | records over a key-value backend of four methods; the embedded file, Redis; the contract they all keep; copies, backups |
 //! | [`identity`] | how somebody proves who they are: home organisation, passcode, password |
 //! | [`mail`] | what is mailed, how it waits in the store, how it leaves |
@@ -101,6 +102,8 @@ pub mod secret;
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod dns;
 #[cfg(feature = "server")]
 pub mod flows;
 #[cfg(feature = "server")]

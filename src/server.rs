@@ -15,7 +15,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     config::{Config, Listen, MailTransport, files::read_key_ring},
-    flows::{Foundation, Vestibule, directory::Directory, documents::Documents, live, restored},
+    dns::Resolver,
+    flows::{Foundation, Vestibule, directory::Directory, documents::Documents, domains, live, restored},
     http::{Door, front},
     identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
     live::{FeedLog, LiveState},
@@ -65,8 +66,8 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
             Err(error) => return Err(error),
         }
     };
-    let public_url = config.public_url.clone();
-    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url, lanes: Arc::default() }, failed))
+    let (public_url, dns) = (config.public_url.clone(), Resolver::new(config.name_servers.clone()));
+    Ok((Foundation { store, ring: Arc::new(ring), clock, entropy, public_url, dns, lanes: Arc::default() }, failed))
 }
 
 /// How often a store that is open is tried to be read before its process gives up.
@@ -284,6 +285,8 @@ async fn start_workers(
     let following = Arc::clone(vestibule);
     let follower = async move { live::follow(&following, watch).await };
     workers.spawn(stop.clone().run_until_cancelled_owned(follower));
+    let foundation = vestibule.foundation.clone();
+    workers.spawn(stop.clone().run_until_cancelled_owned(async move { domains::keep_verified(&foundation).await }));
     workers.spawn(vestibule.outbox.clone().run(store.clone(), transport, OutboxSettings::default(), stop.clone()));
 }
 

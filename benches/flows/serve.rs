@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, runtime::Builder};
 use vestibule::{
     clock::{SystemClock, SystemEntropy},
     config::Config,
+    dns::Resolver,
     flows::{
         Foundation,
         apply::{apply, spec::Desired},
@@ -57,7 +58,14 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
     let foundation = if in_memory {
         let ring = KeyRing::parse(&KeyRing::generate(&*entropy))?;
         let store = Store::new(Arc::new(MemoryStore::new(clock.clone())));
-        Foundation { store, ring: Arc::new(ring), clock, entropy, public_url: config.public_url.clone(), lanes: Arc::default() }
+        Foundation {
+            store,
+            ring: Arc::new(ring),
+            clock,
+            entropy,
+            public_url: config.public_url.clone(),
+            dns: Resolver::default(),
+        }
     } else {
         server::open(&config, None).await?.0
     };

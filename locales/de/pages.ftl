@@ -62,6 +62,8 @@ leaving-home-heading = Weiter zu { $name }
 leaving-home-lead = Sie melden sich bei Ihrer eigenen Organisation an, { $name }, und kommen danach hierher zurück. Ihr Passwort bleibt dort.
 leaving-app-heading = { $name } wird geöffnet
 leaving-app-lead = Sie werden zu { $name } weitergeleitet.
+leaving-invited-heading = Willkommen bei { $name }
+leaving-invited-lead = Sie werden zu { $host } gebracht, wo { $name } Sie erwartet.
 leaving-signed-out-heading = Sie sind abgemeldet
 leaving-signed-out-lead = Sie werden zu { $name } zurückgeleitet.
 resume-heading = Alles erledigt
@@ -119,6 +121,35 @@ panel-empty = { $tenant } hat noch keine App mit Ihnen geteilt
 panel-ask = Zugang erhalten Sie hier:
 panel-ask-host = Um Zugang zu erhalten, fragen Sie die Person bei { $tenant }, die Sie eingeladen hat.
 panel-missing = Fehlt etwas? Fragen Sie hier:
+
+# Das eingeladene Postfach
+mailbox-heading = Gehört dieses Postfach Ihnen?
+mailbox-lead-invited = { $tenant } hat { $address } eingeladen, und Sie sind mit einer anderen Adresse angemeldet. Um die Einladung mit diesem Konto anzunehmen, zeigen Sie, dass auch das eingeladene Postfach Ihnen gehört.
+mailbox-lead-address = Um zu ändern, was { $tenant } an { $address } sendet, zeigen Sie, dass dieses Postfach Ihnen gehört.
+
+# Verlassen
+panel-leave = { $tenant } verlassen
+leave-heading = { $tenant } verlassen
+leave-identify-lead = Zeigen Sie zuerst, wer Sie sind. Verwenden Sie die E-Mail-Adresse Ihres Gastkontos.
+leave-lead = Sie sind dabei, Ihr Gastkonto bei { $tenant } aufzugeben.
+leave-ends-access = Sie können nicht mehr öffnen, was { $tenant } mit Ihnen teilt.
+leave-ends-sessions = Sie werden sofort auf allen Ihren Geräten abgemeldet.
+leave-days = 30 Tage lang kann { $tenant } Ihr Gastkonto wiederherstellen, wie es war. Danach wird es endgültig gelöscht.
+leave-elsewhere = Was Sie in anderen Organisationen nutzen und Ihr eigenes Konto bleiben, wie sie sind.
+leave-ask = Bei Fragen, oder wenn Sie es sich anders überlegen:
+leave-button = { $tenant } verlassen
+leave-stay = Bleiben
+left-heading = Sie haben { $tenant } verlassen
+left-lead = Ihr Gastkonto bei { $tenant } ist beendet, und Sie sind auf allen Ihren Geräten abgemeldet.
+
+# Einladungen per Mail
+invitations-heading = Einladungen per E-Mail von { $tenant }
+invitations-identify-lead = Sagen Sie, um welche E-Mail-Adresse es geht.
+invitations-allowed = { $tenant } kann Einladungen an { $address } senden.
+invitations-blocked = { $tenant } sendet keine Einladungen mehr an { $address }.
+invitations-what = Es geht nur um Einladungen. Bestehende Gastkonten bleiben, wie sie sind, und Codes zum Anmelden werden weiter gesendet, wenn Sie danach fragen.
+invitations-block = Keine Einladungen mehr
+invitations-allow = Einladungen wieder zulassen
 
 # Abmelden
 out-heading = Abmelden?

@@ -62,6 +62,8 @@ leaving-home-heading = Going to { $name }
 leaving-home-lead = You sign in at your own organisation, { $name }, and come back here afterwards. Your password stays there.
 leaving-app-heading = Opening { $name }
 leaving-app-lead = You are being taken to { $name }.
+leaving-invited-heading = Welcome to { $name }
+leaving-invited-lead = You are being taken to { $host }, where { $name } awaits you.
 leaving-signed-out-heading = You are signed out
 leaving-signed-out-lead = You are being taken back to { $name }.
 resume-heading = All set
@@ -119,6 +121,35 @@ panel-empty = { $tenant } has not shared an app with you yet
 panel-ask = To get access, ask
 panel-ask-host = To get access, ask the person at { $tenant } who invited you.
 panel-missing = Something missing? Ask
+
+# The invited mailbox
+mailbox-heading = Is this mailbox yours?
+mailbox-lead-invited = { $tenant } invited { $address }, and you are signed in with another address. To accept the invitation with this account, show that the invited mailbox is yours, too.
+mailbox-lead-address = To change what { $tenant } sends to { $address }, show that this mailbox is yours.
+
+# Leaving
+panel-leave = Leave { $tenant }
+leave-heading = Leave { $tenant }
+leave-identify-lead = First show who you are. Use the e-mail address of your guest account.
+leave-lead = You are about to give up your guest account at { $tenant }.
+leave-ends-access = You can no longer open what { $tenant } shares with you.
+leave-ends-sessions = You are signed out at once, on all your devices.
+leave-days = For 30 days { $tenant } can restore your guest account as it was. After that it is deleted for good.
+leave-elsewhere = What you use in other organisations, and your own account, stay as they are.
+leave-ask = Questions, or a change of mind:
+leave-button = Leave { $tenant }
+leave-stay = Stay
+left-heading = You have left { $tenant }
+left-lead = Your guest account at { $tenant } has ended, and you are signed out on all your devices.
+
+# Invitations by mail
+invitations-heading = Invitations by e-mail from { $tenant }
+invitations-identify-lead = Say which e-mail address this is about.
+invitations-allowed = { $tenant } can send invitations to { $address }.
+invitations-blocked = { $tenant } sends no more invitations to { $address }.
+invitations-what = This is about invitations only. Guest accounts that exist stay as they are, and codes for signing in are still sent when you ask for them.
+invitations-block = Stop invitations
+invitations-allow = Allow invitations again
 
 # Signing out
 out-heading = Sign out?

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "embedded")]
 use super::operation::BackUp;
 use super::{
+    audit::{ListAudit, VerifyAudit},
+    domain::{ListDomains, VerifyDomain},
     guest::api::DIRECTORY,
     operation::{Apply, CheckStore, Failure, Operation, RotateKeys, tenant},
 };
@@ -85,6 +87,10 @@ pub(super) fn listen(data: &std::path::Path, metrics: PrometheusHandle, vestibul
         .route(Apply::PATH, post(perform::<Apply>))
         .route(RotateKeys::PATH, post(perform::<RotateKeys>))
         .route(CheckStore::PATH, post(perform::<CheckStore>))
+        .route(ListDomains::PATH, post(perform::<ListDomains>))
+        .route(VerifyDomain::PATH, post(perform::<VerifyDomain>))
+        .route(VerifyAudit::PATH, post(perform::<VerifyAudit>))
+        .route(ListAudit::PATH, post(perform::<ListAudit>))
         .route("/metrics", get(move || render(metrics.clone())));
     #[cfg(feature = "embedded")]
     let app = app.route(BackUp::PATH, post(perform::<BackUp>));

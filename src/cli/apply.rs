@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Target, operation, say};
-use crate::flows::apply::spec::Desired;
+use crate::flows::apply::{ToPublish, spec::Desired};
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
@@ -38,6 +38,10 @@ impl Apply {
             1 => format!("1 change {will}"),
             _ => format!("{count} changes {will}"),
         });
+        for ToPublish { tenant, domain, record } in &report.to_publish {
+            say(&format!("{domain} is not verified yet; publish this record, then: vestibule domain verify {tenant} {domain}"));
+            say(&format!("  {}. TXT \"{}\"", record.name, record.value));
+        }
         for secret in &report.secrets {
             say(&format!("{} of {}: client_id {}", secret.app, secret.tenant, secret.client_id));
             say(&format!("  client_secret {}  (shown this once)", secret.client_secret));

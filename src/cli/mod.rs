@@ -2,8 +2,10 @@
 
 mod admin;
 mod apply;
+mod audit;
 mod client;
 mod demo;
+mod domain;
 mod guest;
 mod keys;
 mod operation;
@@ -47,6 +49,12 @@ enum Command {
     /// Signing keys of tenants.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Domains of tenants: how they stand, and their verification by DNS.
+    #[command(subcommand)]
+    Domain(domain::Domain),
+    /// Audit logs of tenants: what is in them, and whether they are unchanged.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// The store as a whole: copy it elsewhere, check it, back it up.
     #[command(subcommand)]
     Store(store::Store),
@@ -157,6 +165,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Apply(apply) => apply.run().await.map_err(with_way_out)?,
         Command::Guest(guest) => return guest.run().await.map_err(with_way_out),
         Command::Keys(keys) => keys.run().await.map_err(with_way_out)?,
+        Command::Domain(domain) => domain.run().await.map_err(with_way_out)?,
+        Command::Audit(audit) => audit.run().await.map_err(with_way_out)?,
         Command::Store(store) => store.run().await?,
         Command::CheckConfig(check) => check.run()?,
         Command::Errors => say(crate::error::Code::reference().trim_end()),

@@ -28,7 +28,7 @@ fn the_sample_configuration_is_valid() {
 fn the_sample_configuration_mentions_every_setting() {
     let sample = include_str!("../../vestibule.example.toml");
     let known = ["public_url", "data", "key_ring", "log", "drain_seconds", "proxies", "address", "tls", "certificate", "key"];
-    let more = ["from_name", "from", "smtp", "ca", "folder", "allow"];
+    let more = ["from_name", "from", "smtp", "ca", "folder", "allow", "servers"];
     for name in known.iter().chain(&more) {
         assert!(sample.contains(&format!("{name} = ")), "{name}");
     }
@@ -83,6 +83,17 @@ ca = "not-there.pem"
     }
     assert_eq!(found.iter().filter(|problem| problem.contains("outbound.allow")).count(), 2);
     assert!(!found.concat().contains("hunter2"), "{found:?}");
+}
+
+#[test]
+fn name_servers_are_addresses_with_or_without_a_port() {
+    let with = |servers: &str| format!("{GOOD}[dns]\nservers = [{servers}]\n");
+    let config = Config::parse(&with(r#""127.0.0.1:5353", "9.9.9.9", "[::1]:54", "::1""#), Path::new("/")).unwrap();
+    let servers: Vec<_> = config.name_servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["127.0.0.1:5353", "9.9.9.9:53", "[::1]:54", "[::1]:53"]);
+    assert!(Config::parse(GOOD, Path::new("/")).unwrap().name_servers.is_empty(), "those of the system");
+    let found = problems(&with(r#""ns.contoso.example", "0.0.0.0", "127.0.0.1:0""#));
+    assert!(found.len() == 3 && found.iter().all(|problem| problem.starts_with("line 11: dns.servers")), "{found:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementId, AppId, InvitationId, TenantId, UserId};
+use super::{AgreementId, AppId, Domain, InvitationId, TenantId, UserId};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +159,16 @@ pub enum Activity {
         with: String,
         /// Whether there was one before.
         recovered: bool,
+    },
+    /// A domain was verified by its DNS record.
+    DomainVerified {
+        /// Which.
+        domain: Domain,
+    },
+    /// The DNS record of a verified domain stayed away: the domain is no longer verified.
+    DomainUnverified {
+        /// Which.
+        domain: Domain,
     },
 }
 

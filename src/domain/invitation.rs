@@ -98,6 +98,38 @@ impl Invitation {
     }
 }
 
+/// What the link of an invitation says. None of it is believed.
+#[derive(Clone, Debug)]
+pub struct RedeemLink {
+    /// Which tenant: an id or a domain, as in other links.
+    pub tenant: String,
+    /// Which invitation; `None` when this cannot be one's id.
+    pub invitation: Option<InvitationId>,
+    /// The ticket.
+    pub ticket: Secret,
+}
+
+impl RedeemLink {
+    /// Reads the query of a link: `tenant`, `user` and `ticket`, their names in any case. Other parameters (`lc` and `ver` of
+    /// 2019, what a mail gateway adds) are passed over.
+    ///
+    /// # Errors
+    /// [`Code::LinkMalformed`] when one of the three is missing, [`Code::ParameterRepeated`] when one is there twice.
+    pub fn parse(query: &str) -> Result<Self, Code> {
+        let one = |wanted: &str| {
+            let pairs = url::form_urlencoded::parse(query.as_bytes());
+            let mut values = pairs.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
+            match (values.next(), values.next()) {
+                (Some(value), None) => Ok(value),
+                (Some(_), Some(_)) => Err(Code::ParameterRepeated),
+                (None, _) => Err(Code::LinkMalformed),
+            }
+        };
+        let (tenant, user, ticket) = (one("tenant")?, one("user")?, one("ticket")?);
+        Ok(Self { tenant: tenant.into_owned(), invitation: user.parse().ok(), ticket: Secret::new(ticket) })
+    }
+}
+
 /// Whether an invitation may lead to `url`: its origin is that of the homepage or of a redirect URI of one of the tenant's
 /// `apps` that is in use, or the tenant allows it by name. Asked when inviting, and again when landing: what was allowed then
 /// need not be allowed now.
@@ -120,6 +152,24 @@ mod tests {
         AppId,
         app::{ClientType, SigningAlg},
     };
+
+    #[test]
+    fn a_link_has_each_of_its_parameters_once() {
+        let id = "0c0c0c0c-0000-4000-8000-000000000009";
+        let link = RedeemLink::parse(&format!("lc=1033&TENANT=contoso.example&User={id}&ticket=a%2Bb&ver=2.0&utm=x")).unwrap();
+        assert_eq!(link.tenant, "contoso.example");
+        assert_eq!((link.invitation.unwrap().to_string(), link.ticket.expose()), (id.to_owned(), "a+b"));
+        for missing in ["", "tenant=a&user=b", "tenant=a&ticket=b", "user=a&ticket=b", "tenant=a&users=b&ticket=c"] {
+            assert_eq!(RedeemLink::parse(missing).err(), Some(Code::LinkMalformed), "{missing}");
+        }
+        for repeated in
+            ["tenant=a&user=b&ticket=c&Ticket=c", "tenant=a&user=b&USER=b&ticket=c", "tenant=a&tenant=b&user=b&ticket=c"]
+        {
+            assert_eq!(RedeemLink::parse(repeated).err(), Some(Code::ParameterRepeated), "{repeated}");
+        }
+        assert!(RedeemLink::parse("tenant=a&user=b&ticket=c").unwrap().invitation.is_none());
+        assert!(!format!("{:?}", RedeemLink::parse("tenant=a&user=b&ticket=hidden")).contains("hidden"));
+    }
 
     fn app(homepage: &str, redirect: &str) -> App {
         App {

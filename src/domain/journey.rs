@@ -5,13 +5,16 @@
 
 use jiff::Timestamp;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    AppId, LanguageTag, TenantId, UserId,
+    AppId, EmailAddress, LanguageTag, TenantId, UserId, VerifiedEmail,
     app::App,
-    redemption,
+    invitation::Invitation,
+    redemption::{self, Objection},
     tenant::{IdentitySource, Tenant},
     terms::{Acceptance, Agreement, Audience, Owed, owed},
-    user::{ExternalUserState, User, UserType, VerifiedIdentity},
+    user::{ExternalUserState, User, VerifiedIdentity},
 };
 use crate::error::Code;
 
@@ -41,6 +44,15 @@ pub enum Person<'a> {
     Recognised(Recognised<'a>),
 }
 
+/// What somebody comes for who does not want to get in. Such a journey ends with [`Step::Confirm`], never with a landing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Errand {
+    /// To leave the organisation.
+    Leave,
+    /// To have invitations by mail stopped, or sent again.
+    BlockInvitations,
+}
+
 /// What an authorization request demands beyond the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demands {
@@ -61,6 +73,14 @@ pub struct Facts<'a> {
     pub app: Option<&'a App>,
     /// Who is in front of us.
     pub person: Person<'a>,
+    /// The address that was typed, or that an invitation names.
+    pub address: Option<&'a EmailAddress>,
+    /// The mailbox that was proven in this journey beside the identity, or without one.
+    pub mailbox: Option<&'a VerifiedEmail>,
+    /// The invitation whose link was opened, which leads somewhere still ([`Invitation::admit`]).
+    pub invitation: Option<&'a Invitation>,
+    /// What they come for, if not to get in.
+    pub errand: Option<Errand>,
     /// Whether the user is assigned to the app.
     pub assigned: bool,
     /// When the review of permissions was accepted in this journey.
@@ -84,6 +104,8 @@ pub enum Step<'a> {
     Identify,
     /// Have the identity proven.
     Authenticate(IdentitySource),
+    /// Have it proven that this mailbox is theirs, too.
+    ProveMailbox(&'a EmailAddress),
     /// Say no.
     Refuse(Code),
     /// Show what is shared, and with whom.
@@ -94,6 +116,8 @@ pub enum Step<'a> {
     Redeem,
     /// Let them in.
     Land,
+    /// Ask whether to do what they came for.
+    Confirm(Errand),
 }
 
 /// Proof that nothing is owed: without it no session, no code and no token is made.
@@ -138,16 +162,13 @@ pub fn next<'a>(facts: &Facts<'a>) -> Step<'a> {
 /// # Errors
 /// The first step that does not hold.
 pub fn settle<'a>(facts: &Facts<'a>) -> Result<Settled, Step<'a>> {
+    if let Some(errand) = facts.errand {
+        return Err(run(errand, facts));
+    }
     if facts.app.is_some_and(|app| !app.enabled) {
         return Err(Step::Refuse(Code::AppUnknown));
     }
-    let known = match facts.person {
-        Person::Unknown => return Err(Step::Identify),
-        Person::Claims(None) => return Err(Step::Refuse(Code::NoIdentitySource)),
-        Person::Claims(Some(source)) => return Err(Step::Authenticate(source)),
-        Person::Refused(code) => return Err(Step::Refuse(code)),
-        Person::Recognised(known) => known,
-    };
+    let known = recognised(facts)?;
     let user = known.user;
     if facts.demands.authenticated_since.is_some_and(|since| known.auth_time < since) {
         return Err(Step::Identify);
@@ -156,9 +177,18 @@ pub fn settle<'a>(facts: &Facts<'a>) -> Result<Settled, Step<'a>> {
         // Somebody who has just proven to be another is told so; a session is passed over.
         return Err(if known.proof.is_some() { Step::Refuse(Code::OtherAccountExpected) } else { Step::Identify });
     }
-    redemption::admit(user, known.proof, &facts.tenant.policy).map_err(Step::Refuse)?;
+    redemption::admit(user, known.proof, facts.invitation, &facts.tenant.policy).map_err(Step::Refuse)?;
     if known.began < user.sessions_valid_from {
         return Err(Step::Identify);
+    }
+    if user.is_pending() {
+        // A session is of somebody whose redemption was reset since: they have to prove an identity again.
+        let proof = known.proof.ok_or(Step::Identify)?;
+        let claimed = redemption::claim(proof, user, facts.invitation, facts.mailbox, &facts.tenant.policy);
+        claimed.map_err(|objection| match objection {
+            Objection::Mailbox(address) => Step::ProveMailbox(address),
+            Objection::Refusal(code) => Step::Refuse(code),
+        })?;
     }
     if facts.app.is_some_and(|app| app.assignment_required) && !facts.assigned {
         return Err(Step::Refuse(Code::AppNotAssigned));
@@ -171,24 +201,49 @@ pub fn settle<'a>(facts: &Facts<'a>) -> Result<Settled, Step<'a>> {
     if let Some(agreement) = owed(facts.agreements, &answers, audience).first() {
         return Err(Step::Terms(*agreement));
     }
-    if user.is_pending() && known.proof.is_none() {
-        // A session of somebody whose redemption was reset since: they have to prove an identity again.
-        return Err(Step::Identify);
-    }
     if user.is_pending() || facts.permissions_accepted.is_some() || !facts.given.is_empty() {
         return Err(Step::Redeem);
     }
     Ok(Settled { tenant: facts.tenant.id, user: user.id, app: facts.app.map(|app| app.id) })
 }
 
+/// Who they are, or the step that finds out.
+fn recognised<'a>(facts: &Facts<'a>) -> Result<Recognised<'a>, Step<'a>> {
+    Err(match facts.person {
+        Person::Unknown => Step::Identify,
+        Person::Claims(None) => Step::Refuse(Code::NoIdentitySource),
+        Person::Claims(Some(source)) => Step::Authenticate(source),
+        Person::Refused(code) => Step::Refuse(code),
+        Person::Recognised(known) => return Ok(known),
+    })
+}
+
+/// The next step of an errand. It needs proof of who they are, and nothing that access needs: somebody who is blocked, or
+/// has agreed to nothing, can leave all the same.
+fn run<'a>(errand: Errand, facts: &Facts<'a>) -> Step<'a> {
+    match errand {
+        Errand::Leave => match recognised(facts) {
+            Err(step) => step,
+            Ok(known) if known.began < known.user.sessions_valid_from => Step::Identify,
+            Ok(known) if known.user.external.is_none() => Step::Refuse(Code::MembersStay),
+            Ok(_) => Step::Confirm(errand),
+        },
+        // About an address, whoever has it: there need be no user, and nobody learns whether there is one.
+        Errand::BlockInvitations => match facts.address {
+            None => Step::Identify,
+            Some(address) if facts.mailbox.is_some_and(|mailbox| mailbox.address() == address) => Step::Confirm(errand),
+            Some(address) => Step::ProveMailbox(address),
+        },
+    }
+}
+
 /// Once per guest and tenant; again when an administrator or the request asks for it.
 fn permissions_owed(facts: &Facts<'_>, user: &User) -> bool {
-    if user.user_type == UserType::Member {
-        return false;
-    }
     let recorded = match &user.external {
+        // Somebody who was never invited, of the organisation itself, has nothing to review.
+        None => return false,
         Some(ExternalUserState::Accepted { permissions_accepted, .. }) => Some(*permissions_accepted),
-        _ => None,
+        Some(ExternalUserState::PendingAcceptance { .. }) => None,
     };
     let Some(accepted) = facts.permissions_accepted.or(recorded) else { return true };
     let asked_again = facts.tenant.policy.permissions_reviewed_since.max(facts.demands.permissions_since);
@@ -215,12 +270,13 @@ mod tests {
         Tenant {
             id: TenantId(uuid::Uuid::from_u128(1)),
             display_name: "Contoso".into(),
-            domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true }],
+            domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true, dns: None }],
             hosts: Vec::new(),
             privacy: Default::default(),
             branding: Default::default(),
             policy: TenantPolicy::default(),
             created: at(0),
+            enabled: true,
         }
     }
 
@@ -266,6 +322,10 @@ mod tests {
             tenant,
             app: None,
             person,
+            address: None,
+            mailbox: None,
+            invitation: None,
+            errand: None,
             assigned: false,
             permissions_accepted: None,
             agreements,

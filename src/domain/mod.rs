@@ -13,6 +13,7 @@ pub mod redemption;
 pub mod tenant;
 pub mod terms;
 pub mod user;
+pub mod verification;
 
 pub use ids::{AgreementId, AppId, FederationId, InvitationId, MailId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};

@@ -285,6 +285,26 @@ mod tests {
         }
     }
 
+    /// T-11: spellings of a domain are one key, or are refused. The corpus is a fixture, one spelling a line after its key.
+    #[test]
+    fn t_11_spellings_of_a_domain_are_one_key_or_refused() {
+        let corpus = include_str!("../../fixtures/domain-names.txt");
+        for line in corpus.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()) {
+            let (key, spelling) = line.split_once('\t').expect("key, tab, spelling");
+            let mut parts = spelling.split("\\u{");
+            let mut text = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let (number, rest) = part.split_once('}').expect("a number in braces");
+                text.extend(u32::from_str_radix(number, 16).ok().and_then(char::from_u32));
+                text.push_str(rest);
+            }
+            let parsed = text.parse::<Domain>().ok();
+            assert_eq!(parsed.as_ref().map_or("refuse", Domain::as_str), key, "{line}");
+            // A key is its own spelling, so that nothing is ever stored under two.
+            assert_eq!(parsed.as_ref().map(|key| key.as_str().parse::<Domain>().ok()), parsed.clone().map(Some));
+        }
+    }
+
     /// L-10: no Unicode case folding ever turns one mailbox into another.
     #[test]
     fn l_10_unicode_look_alikes_are_refused() {

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    tenant::TenantPolicy,
+    EmailAddress, VerifiedEmail,
+    invitation::{Invitation, InvitationState},
+    tenant::{AliasRedemption, IdentitySource, TenantPolicy},
     user::{ExternalUserState, User, UserType, VerifiedIdentity},
 };
 use crate::error::Code;
@@ -34,17 +36,110 @@ pub fn recognise<'a>(
     }
 }
 
-/// Whether a user may go on at all: not blocked, and from a domain that the tenant (still) accepts. The list of domains
-/// does not touch guests who have already been accepted.
+/// Which user the person with `identity` is, who has opened the invitation of `invited`: that one, or nobody. `by_identity` is
+/// the user bound to the identity, if there is one.
+///
+/// That somebody may go on as a guest who is yet to come does not mean that they may redeem: [`claim`] decides that.
+///
+/// # Errors
+/// [`Code::AlreadyGuest`] for somebody who is another user of the tenant, [`Code::InvitationUsed`] when somebody else has
+/// redeemed it, [`Code::NotInvited`].
+pub fn recognise_invited<'a>(
+    identity: &VerifiedIdentity,
+    by_identity: Option<&User>,
+    invited: &'a User,
+) -> Result<&'a User, Code> {
+    if invited.identity() == Some(&identity.identity) {
+        return Ok(invited);
+    }
+    if by_identity.is_some_and(|user| user.id != invited.id && is_of(user, identity)) {
+        return Err(Code::AlreadyGuest);
+    }
+    match &invited.external {
+        Some(ExternalUserState::PendingAcceptance { .. }) => Ok(invited),
+        Some(ExternalUserState::Accepted { .. }) => Err(Code::InvitationUsed),
+        None => Err(Code::NotInvited),
+    }
+}
+
+/// Whether `identity` is how `user` signs in: bound to it, or, for an account that lives in the tenant, named by it.
+fn is_of(user: &User, identity: &VerifiedIdentity) -> bool {
+    user.identity() == Some(&identity.identity)
+        || (identity.source == IdentitySource::LocalAccount && identity.identity.subject == user.id.to_string())
+}
+
+/// Why somebody cannot redeem as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objection<'a> {
+    /// They have to show that this mailbox is theirs, too.
+    Mailbox(&'a EmailAddress),
+    /// They cannot.
+    Refusal(Code),
+}
+
+/// Whether the person with `identity` may redeem for `user`, who is yet to come. `invitation` is the one whose link was
+/// opened, if it was one; `mailbox` what was proven beside the identity.
+///
+/// An identity whose verified address is one of the guest's may, also without any link. With another one the ticket speaks
+/// for its holder, as far as the tenant lets it: see [`AliasRedemption`]. Only where the guest has no address at all, which
+/// could be compared or mailed to, the ticket is enough.
+///
+/// # Errors
+/// What is missing, or why it cannot be.
+pub fn claim<'a>(
+    identity: &VerifiedIdentity,
+    user: &'a User,
+    invitation: Option<&'a Invitation>,
+    mailbox: Option<&VerifiedEmail>,
+    policy: &TenantPolicy,
+) -> Result<(), Objection<'a>> {
+    let address = identity.email.as_ref().map(VerifiedEmail::address);
+    if address.is_some_and(|address| user.holds(address)) {
+        return Ok(());
+    }
+    let invitation = invitation.ok_or(Objection::Refusal(Code::InvitationLinkNeeded))?;
+    if invitation.user != user.id || user.invitation != Some(invitation.id) || invitation.state != InvitationState::Open {
+        // Of a guest who has to redeem once more; only the newest link speaks for them.
+        return Err(Objection::Refusal(Code::InvitationReplaced));
+    }
+    let Some(invited) = invited_address(user, invitation) else { return Ok(()) };
+    if address == Some(invited) {
+        return Ok(());
+    }
+    match policy.alias_redemption {
+        AliasRedemption::Link => Ok(()),
+        AliasRedemption::Deny => Err(Objection::Refusal(Code::InvitedAsAnother)),
+        AliasRedemption::Passcode if mailbox.is_some_and(|mailbox| mailbox.address() == invited) => Ok(()),
+        AliasRedemption::Passcode => Err(Objection::Mailbox(invited)),
+    }
+}
+
+/// The address that stands for an invited guest: the one the invitation went to, as long as it is theirs. Where an
+/// administrator has given the guest another one since, that one.
+#[must_use]
+pub fn invited_address<'a>(user: &'a User, invitation: &'a Invitation) -> Option<&'a EmailAddress> {
+    let sent_to = invitation.address.as_ref();
+    sent_to.filter(|address| user.holds(address)).or(user.mail.as_ref()).or(user.other_mails.first()).or(sent_to)
+}
+
+/// Whether a user may go on at all: not blocked, and from a domain that the tenant (still) accepts, by the address that is
+/// proven and by the one that was invited. The list of domains does not touch guests who have already been accepted.
 ///
 /// # Errors
 /// [`Code::AccountBlocked`] or [`Code::DomainNotAllowed`].
-pub fn admit(user: &User, identity: Option<&VerifiedIdentity>, policy: &TenantPolicy) -> Result<(), Code> {
+pub fn admit(
+    user: &User,
+    identity: Option<&VerifiedIdentity>,
+    invitation: Option<&Invitation>,
+    policy: &TenantPolicy,
+) -> Result<(), Code> {
     if !user.account_enabled {
         return Err(Code::AccountBlocked);
     }
-    let email = identity.and_then(|identity| identity.email.as_ref());
-    if user.is_pending() && email.is_some_and(|email| !policy.guest_domains.permits(&email.address().domain())) {
+    let proven = identity.and_then(|identity| identity.email.as_ref()).map(VerifiedEmail::address);
+    let invited = invitation.map_or(user.mail.as_ref(), |invitation| invited_address(user, invitation));
+    let mut addresses = proven.into_iter().chain(invited);
+    if user.is_pending() && addresses.any(|address| !policy.guest_domains.permits(&address.domain())) {
         return Err(Code::DomainNotAllowed);
     }
     Ok(())

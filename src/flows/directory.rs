@@ -215,8 +215,18 @@ impl Directory {
     /// The tenant context of a link: the one tenant that all its sources agree on.
     ///
     /// # Errors
-    /// The refusal of the link, or [`Code::StoreUnavailable`].
+    /// The refusal of the link, [`Code::TenantSuspended`], or [`Code::StoreUnavailable`].
     pub async fn context(&self, sources: Sources<'_>) -> Result<Arc<TenantView>, Code> {
+        let view = self.context_even_suspended(sources).await?;
+        if view.tenant.enabled { Ok(view) } else { Err(Code::TenantSuspended) }
+    }
+
+    /// The same, also for a tenant that is suspended: for what tells doors that it is, what tokens are verified with, and
+    /// signing out.
+    ///
+    /// # Errors
+    /// The refusal of the link, or [`Code::StoreUnavailable`].
+    pub async fn context_even_suspended(&self, sources: Sources<'_>) -> Result<Arc<TenantView>, Code> {
         let link = SignInLink::parse(sources)?;
         let mut answers = Vec::with_capacity(link.names().len());
         for name in link.names() {

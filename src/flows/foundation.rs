@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::lane::Lanes;
 use crate::{
     clock::{Clock, Entropy},
+    dns::Resolver,
     domain::{
         TenantId, WebUrl,
         audit::{Activity, Actor, Head},
@@ -34,6 +35,8 @@ pub struct Foundation {
     pub public_url: WebUrl,
     /// Where changes of one directory wait for their turn.
     pub lanes: Arc<Lanes>,
+    /// Looks up the records that verify domains.
+    pub dns: Resolver,
 }
 
 impl std::fmt::Debug for Foundation {

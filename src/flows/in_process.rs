@@ -122,6 +122,9 @@ impl Provider for InProcess {
 
     async fn exchange(&self, app: AppId, code: Secret, verifier: Secret, redirect_uri: &str) -> Result<Secret, Code> {
         let view = view(&self.vestibule, self.tenant).await?;
+        if !view.tenant.enabled {
+            return Err(Code::TenantSuspended);
+        }
         let client = Client::of_this_process(view.apps.get(&app).ok_or(Code::ClientAuthentication)?)?;
         let exchange = CodeExchange { code, redirect_uri: Some(redirect_uri.to_owned()), verifier: Some(verifier) };
         let tokens = tokens::trade_code(&self.vestibule, &view, &client, &exchange).await?;

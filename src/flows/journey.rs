@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{Foundation, directory::TenantView, seen::Seen, session::Session};
 use crate::{
     domain::{
-        EmailAddress, SessionId, TenantId, UserId,
-        journey::Demands,
+        EmailAddress, InvitationId, SessionId, TenantId, UserId, VerifiedEmail,
+        invitation::{Invitation, InvitationState},
+        journey::{Demands, Errand},
         link::Destination,
         tenant::IdentitySource,
         terms::{Acceptance, DocumentId},
@@ -58,6 +59,10 @@ pub struct Journey {
     pub started: Timestamp,
     /// Where it leads.
     pub destination: Destination,
+    /// What it is for, if not to get in.
+    pub errand: Option<Errand>,
+    /// The invitation whose link began it.
+    pub invitation: Option<OpenedInvitation>,
     /// The client's request that it answers, if there is one.
     pub request: Option<AuthorizeRequest>,
     /// The address that was typed.
@@ -77,6 +82,8 @@ pub struct Journey {
     pub codes_sent: u32,
     /// What was proven.
     pub proof: Option<Proof>,
+    /// The mailbox that was proven beside it, or, on an errand about an address, without it.
+    pub mailbox: Option<VerifiedEmail>,
     /// When the review of permissions was accepted.
     pub permissions_accepted: Option<Timestamp>,
     /// Which documents were opened.
@@ -85,6 +92,18 @@ pub struct Journey {
     pub given: Vec<Acceptance>,
     /// What was seen of the person when somebody looked last.
     pub seen: Option<Seen>,
+}
+
+/// An invitation whose link was opened, by somebody who had the ticket. The ticket itself is not kept. What has become of the
+/// invitation is read again wherever something is decided.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenedInvitation {
+    /// Which one.
+    pub id: InvitationId,
+    /// Whose.
+    pub user: UserId,
+    /// The address that it went to.
+    pub address: Option<EmailAddress>,
 }
 
 /// What was proven in a journey, and the one session that it may become: a journey that is replayed is the same session
@@ -113,6 +132,8 @@ impl Journey {
             tenant,
             started: foundation.now(),
             destination,
+            errand: None,
+            invitation: None,
             request,
             address: None,
             chosen: None,
@@ -122,11 +143,34 @@ impl Journey {
             code_sent: None,
             codes_sent: 0,
             proof: None,
+            mailbox: None,
             permissions_accepted: None,
             opened: Vec::new(),
             given: Vec::new(),
             seen: None,
         }
+    }
+
+    /// A new journey to somewhere else than in.
+    #[must_use]
+    pub fn on_errand(errand: Errand, tenant: TenantId, foundation: &Foundation) -> Self {
+        Self { errand: Some(errand), ..Self::start(tenant, Destination::Panel, None, foundation) }
+    }
+
+    /// A new journey from the link of an invitation. Somebody who is yet to accept it goes straight to proving the invited
+    /// address, unless this browser has a session, of whomever.
+    #[must_use]
+    pub fn from_invitation(
+        invitation: &Invitation,
+        session: Option<&Session>,
+        tenant: TenantId,
+        foundation: &Foundation,
+    ) -> Self {
+        let address = invitation.address.clone();
+        let taken = address.clone().filter(|_| session.is_none() && invitation.state == InvitationState::Open);
+        let opened = OpenedInvitation { id: invitation.id, user: invitation.user, address };
+        let journey = Self::start(tenant, Destination::Panel, None, foundation);
+        Self { invitation: Some(opened), address: taken, ..journey }
     }
 
     /// The journey as the value of its cookie.
@@ -165,9 +209,12 @@ impl Journey {
         constant_time_eq(token.as_bytes(), self.form_token().as_bytes())
     }
 
-    /// Forgets who was in front of us, and keeps where the journey leads.
+    /// Forgets who was in front of us, and keeps where the journey leads. Whoever was met here with somebody else's session
+    /// goes on as the one who was invited.
     pub fn switch_account(&mut self) {
-        self.address = None;
+        let asked_nothing = self.proof.is_none() && self.address.is_none();
+        let invited = self.invitation.as_ref().and_then(|opened| opened.address.clone());
+        self.address = invited.filter(|_| asked_nothing);
         self.switching = true;
         self.forget_proof();
     }
@@ -191,6 +238,19 @@ impl Journey {
         self.proof = Some(Proof { identity, at: foundation.now(), session });
     }
 
+    /// Takes down that a mailbox was proven, beside all else.
+    pub fn prove_mailbox(&mut self, mailbox: VerifiedEmail) {
+        self.mailbox = Some(mailbox);
+        self.code_sent = None;
+        self.codes_sent = 0;
+    }
+
+    /// Starts over: somebody declined, and may think better of it.
+    pub fn start_over(&mut self) {
+        self.address = self.invitation.as_ref().and_then(|opened| opened.address.clone());
+        self.forget_proof();
+    }
+
     fn forget_proof(&mut self) {
         self.chosen = None;
         self.attempt = None;
@@ -198,6 +258,7 @@ impl Journey {
         self.code_sent = None;
         self.codes_sent = 0;
         self.proof = None;
+        self.mailbox = None;
         self.permissions_accepted = None;
         self.opened.clear();
         self.given.clear();
@@ -205,9 +266,21 @@ impl Journey {
     }
 
     /// The session, if it may vouch for the person: not where they prove anew who they are, and not for somebody else, whom
-    /// they said they are.
+    /// they said they are or who was invited.
     pub(super) fn vouched_by<'a>(&self, session: Option<&'a Session>) -> Option<&'a Session> {
-        session.filter(|_| self.proof.is_none() && !self.switching && self.address.is_none())
+        let meant = |session: &Session| self.invitation.as_ref().is_none_or(|opened| opened.user == session.user);
+        session.filter(|session| self.has_not_asked() && meant(session))
+    }
+
+    /// The session, if it is of somebody else than was invited and nobody has said yet which of the two is meant.
+    pub(super) fn met_with<'a>(&self, session: Option<&'a Session>) -> Option<&'a Session> {
+        let other = |session: &Session| self.invitation.as_ref().is_some_and(|opened| opened.user != session.user);
+        session.filter(|session| self.has_not_asked() && other(session))
+    }
+
+    /// Whether nobody has proven or said anything here yet.
+    fn has_not_asked(&self) -> bool {
+        self.proof.is_none() && !self.switching && self.address.is_none()
     }
 
     /// Whether an earlier sign-in is not enough.

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     domain::{
-        LanguageTag,
+        InvitationId, LanguageTag,
         app::App,
+        invitation::Invitation,
         journey::{Demands, Facts, Person, Recognised, next},
         tenant::IdentitySource,
         terms::Acceptance,
@@ -22,7 +23,7 @@ use crate::{
     error::Code,
     store::{
         Entry, Key, StoreError,
-        records::{Assignment, Stored},
+        records::{self, Assignment, Stored, take},
     },
 };
 
@@ -41,6 +42,10 @@ pub struct Loaded {
     pub assignment: Option<Assignment>,
     /// The session they come with, where it is what vouches for them.
     pub session: Option<Session>,
+    /// The invitation whose link was opened.
+    pub invitation: Option<Invitation>,
+    /// Whom this browser has a session of, where somebody else was invited.
+    pub met: Option<User>,
 }
 
 /// What was read of the person of a journey.
@@ -51,6 +56,13 @@ pub(super) struct Read {
     pub(super) records: PersonRecords,
     /// What was asked for beside it.
     pub(super) beside: Vec<Option<Entry>>,
+}
+
+/// The invitation that a commit of this journey is about: the one whose link was opened, or, by a direct link, the one that
+/// the guest has, as far as that was seen.
+fn invitation_of(journey: &Journey) -> Option<InvitationId> {
+    let opened = journey.invitation.as_ref().map(|opened| opened.id);
+    opened.or_else(|| journey.seen.as_ref().map(Seen::user).filter(|user| user.is_pending())?.invitation)
 }
 
 impl Loaded {
@@ -66,6 +78,11 @@ impl Loaded {
         session: Option<&Session>,
         languages: &[LanguageTag],
     ) -> Result<Self, StoreError> {
+        if let Some(other) = journey.met_with(session) {
+            let key = records::user(view.tenant.id, other.user);
+            let met = vestibule.foundation.store.get(&key).await?.map(|stored| stored.value);
+            return Ok(Self { refused: Some(Code::AlreadyGuest), met, ..Self::default() });
+        }
         let session = journey.vouched_by(session);
         let now = vestibule.foundation.now();
         if let Some(seen) = &journey.seen
@@ -92,35 +109,54 @@ impl Loaded {
         beside: &[Key],
     ) -> Result<Read, StoreError> {
         let (tenant, app) = (view.tenant.id, journey.destination.app());
+        let opened = journey.invitation.as_ref();
         let likely = journey.seen.as_ref().map(|seen| seen.user().id).or(journey.holder);
-        let recognition = journey.proof.as_ref().map(|proof| Recognition::of(&proof.identity, tenant, app, likely));
+        let of = |proof| Recognition::of(proof, tenant, app, likely, opened.map(|opened| opened.user));
+        let recognition = journey.proof.as_ref().map(|proof| of(&proof.identity));
         let of_person = match (&recognition, session) {
             (Some(recognition), _) => recognition.keys(),
             (None, Some(session)) => PersonRecords::keys(tenant, session.user, app),
             (None, None) => Vec::new(),
         };
-        let keys: Vec<_> = beside.iter().cloned().chain(of_person).collect();
+        let invitation = invitation_of(journey).filter(|_| !of_person.is_empty());
+        let of_invitation = invitation.map(|id| records::invitation(tenant, id).key().clone());
+        let keys: Vec<_> = beside.iter().cloned().chain(of_invitation).chain(of_person).collect();
         let found = if keys.is_empty() { Vec::new() } else { foundation.store.entries(&keys).await? };
         let mut entries = found.into_iter();
         let beside = entries.by_ref().take(beside.len()).collect();
+        let invitation: Option<Stored<Invitation>> = match invitation {
+            Some(_) => take(&mut entries)?,
+            None => None,
+        };
         let read = match (&journey.proof, &recognition, session) {
             (Some(proof), Some(recognition), _) => recognition.finish(foundation, &proof.identity, &mut entries).await?,
             (_, _, Some(_)) => Ok(PersonRecords::from_entries(&mut entries, app)?),
-            _ => Ok(PersonRecords::default()),
+            _ => return Ok(Read { loaded: Self::unproven(view, journey), records: PersonRecords::default(), beside }),
         };
-        let (records, refused) = match read {
-            Ok(records) => (records, None),
+        // What the link leads to comes first: where it has ended, nobody is anybody by it.
+        let leads = opened.map_or(Ok(()), |opened| match &invitation {
+            Some(stored) if stored.value.user == opened.user => stored.value.admit(foundation.now()),
+            _ => Err(Code::InvitationUnknown),
+        });
+        let (records, refused) = match leads.and(read) {
+            Ok(records) => (PersonRecords { invitation, ..records }, None),
             Err(code) => (PersonRecords::default(), Some(code)),
         };
         let mut loaded = Self { refused, ..Self::of(&records) };
         loaded.session = session.filter(|_| loaded.user.is_some()).cloned();
-        if let (None, Some(address)) = (&journey.proof, &journey.address) {
+        loaded.invitation = opened.and(records.invitation.as_ref()).map(|stored| stored.value.clone());
+        Ok(Read { loaded, records, beside })
+    }
+
+    /// Somebody who has proven nothing.
+    fn unproven(view: &TenantView, journey: &Journey) -> Self {
+        let source = journey.address.as_ref().map(|address| {
             // By the address's domain alone, so that strangers and guests see the same (decision of the tenant's order, never
             // of what is known about an address).
             let ways = ways(view, address);
-            loaded.source = Some(journey.chosen.filter(|chosen| ways.contains(chosen)).or(ways.first().copied()));
-        }
-        Ok(Read { loaded, records, beside })
+            journey.chosen.filter(|chosen| ways.contains(chosen)).or(ways.first().copied())
+        });
+        Self { source, ..Self::default() }
     }
 
     /// What the records of a user say.
@@ -144,6 +180,11 @@ impl Loaded {
         Self { user: Some(user), acceptances, assignment, session, ..Self::default() }
     }
 
+    /// The same, of somebody who opened an invitation.
+    pub(super) fn by(self, invitation: Option<Invitation>) -> Self {
+        Self { invitation, ..self }
+    }
+
     /// The facts, for [`crate::domain::journey`] to decide on.
     #[must_use]
     pub fn facts<'a>(&'a self, view: &'a TenantView, journey: &'a Journey, languages: &'a [LanguageTag]) -> Facts<'a> {
@@ -157,6 +198,10 @@ impl Loaded {
             tenant: &view.tenant,
             app: journey.destination.app().and_then(|app| view.apps.get(&app)),
             person,
+            address: journey.address.as_ref(),
+            mailbox: journey.mailbox.as_ref(),
+            invitation: journey.invitation.as_ref().and(self.invitation.as_ref()),
+            errand: journey.errand,
             assigned: self.assignment.is_some(),
             permissions_accepted: journey.permissions_accepted,
             agreements: &view.agreements,
@@ -184,6 +229,10 @@ impl Loaded {
             tenant: &view.tenant,
             app,
             person,
+            address: None,
+            mailbox: None,
+            invitation: None,
+            errand: None,
             assigned: self.assignment.is_some(),
             permissions_accepted: None,
             agreements: &view.agreements,

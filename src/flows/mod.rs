@@ -1,15 +1,19 @@
 //! Load facts, decide purely, commit once: what pages, programs and the command line share.
 
 pub mod apply;
+pub mod audit;
+pub mod blocked_invitations;
 pub mod check;
 pub mod directory;
 pub mod documents;
+pub mod domains;
 mod foundation;
 pub mod guests;
 mod in_process;
 pub mod journey;
 pub mod keys;
 mod lane;
+pub mod leave;
 pub mod live;
 mod loaded;
 pub mod organisation;

@@ -4,7 +4,8 @@ use super::Foundation;
 use crate::{
     domain::{
         AppId, EmailAddress, TenantId, UserId,
-        redemption::recognise,
+        invitation::Invitation,
+        redemption::{recognise, recognise_invited},
         tenant::IdentitySource,
         terms::Acceptance,
         user::{Identity, User, VerifiedIdentity},
@@ -27,6 +28,8 @@ pub(super) struct PersonRecords {
     pub(super) assignment: Option<Stored<Assignment>>,
     /// Who has the identity that was proven, if it was read.
     pub(super) by_identity: Option<Stored<UserRef>>,
+    /// Their invitation, or the one whose link was opened, if it was read.
+    pub(super) invitation: Option<Stored<Invitation>>,
 }
 
 impl PersonRecords {
@@ -51,7 +54,7 @@ impl PersonRecords {
             Some(_) => take(entries)?,
             None => None,
         };
-        Ok(Self { user, acceptances, assignment, by_identity: None })
+        Ok(Self { user, acceptances, assignment, by_identity: None, invitation: None })
     }
 
     /// Reads them.
@@ -85,20 +88,29 @@ pub(super) struct Recognition<'a> {
     pub(super) address: Option<&'a EmailAddress>,
     /// Who it was when somebody looked last.
     pub(super) likely: Option<UserId>,
+    /// Whose invitation was opened: they are meant, and nobody else.
+    pub(super) invited: Option<UserId>,
 }
 
 impl<'a> Recognition<'a> {
-    /// Of somebody who has proven who they are.
+    /// Of somebody who has proven who they are, and may have opened the invitation of the user `invited`.
     #[must_use]
-    pub(super) fn of(proof: &'a VerifiedIdentity, tenant: TenantId, app: Option<AppId>, likely: Option<UserId>) -> Self {
+    pub(super) fn of(
+        proof: &'a VerifiedIdentity,
+        tenant: TenantId,
+        app: Option<AppId>,
+        likely: Option<UserId>,
+        invited: Option<UserId>,
+    ) -> Self {
         let (address, likely) = match proof.source {
+            _ if invited.is_some() => (None, invited),
             // The password was this user's: the subject is the user.
             IdentitySource::LocalAccount => (None, proof.identity.subject.parse().ok()),
             IdentitySource::HomeOrganisation | IdentitySource::OneTimePasscode => {
                 (proof.email.as_ref().map(|email| email.address()), likely)
             }
         };
-        Self { tenant, app, identity: &proof.identity, address, likely }
+        Self { tenant, app, identity: &proof.identity, address, likely, invited }
     }
 
     /// What to read; take the answers to [`Recognition::finish`].
@@ -129,11 +141,15 @@ impl<'a> Recognition<'a> {
         if let Some(likely) = self.likely {
             read.push((likely, PersonRecords::from_entries(entries, self.app)?));
         }
-        if proof.source == IdentitySource::LocalAccount {
+        let local = proof.source == IdentitySource::LocalAccount;
+        if local && self.invited.is_none() {
             let own = read.pop().map(|(_, records)| records).filter(|records| records.user.is_some());
             return Ok(own.map(|records| PersonRecords { by_identity, ..records }).ok_or(Code::NotInvited));
         }
-        let ids = [by_identity.as_ref(), by_address.as_ref()].map(|found| found.map(|found| found.value.user));
+        let mut ids = [by_identity.as_ref(), by_address.as_ref()].map(|found| found.map(|found| found.value.user));
+        if local {
+            ids[0] = ids[0].or_else(|| proof.identity.subject.parse().ok());
+        }
         let mut missing: Vec<_> = ids.into_iter().flatten().filter(|id| self.likely != Some(*id)).collect();
         missing.dedup();
         if !missing.is_empty() {
@@ -145,7 +161,13 @@ impl<'a> Recognition<'a> {
         }
         let user = |id: Option<UserId>| read.iter().find(|(known, _)| Some(*known) == id)?.1.user.as_ref();
         let [bound, holder] = ids.map(|id| user(id).map(|stored| &stored.value));
-        Ok(recognise(proof, bound, holder).map(|user| user.id).and_then(|id| {
+        let known = match self.invited {
+            Some(invited) => user(Some(invited))
+                .ok_or(Code::InvitationRevoked)
+                .and_then(|invited| recognise_invited(proof, bound, &invited.value)),
+            None => recognise(proof, bound, holder),
+        };
+        Ok(known.map(|user| user.id).and_then(|id| {
             let found = read.into_iter().find(|(known, _)| *known == id).ok_or(Code::NotInvited)?;
             Ok(PersonRecords { by_identity, ..found.1 })
         }))

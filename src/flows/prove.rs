@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
+
 use super::{
     Vestibule,
     directory::TenantView,
@@ -12,14 +14,15 @@ use super::{
 };
 use crate::{
     domain::{
-        EmailAddress, FederationId, UserId, WebUrl,
+        EmailAddress, FederationId, LanguageTag, UserId, WebUrl,
         federation::Federation,
-        tenant::IdentitySource,
+        invitation::{Invitation, InvitationState},
+        tenant::{AliasRedemption, IdentitySource},
         user::{Identity, VerifiedIdentity},
     },
     error::Code,
     identity::{
-        passcode::NewCode,
+        passcode::{Asked, NewCode},
         upstream::{Callback, Demands, UpstreamError},
     },
     mail,
@@ -104,7 +107,8 @@ fn offered(view: &TenantView, address: &EmailAddress, source: IdentitySource) ->
     if ways(view, address).contains(&source) { Ok(()) } else { Err(Code::NoIdentitySource) }
 }
 
-/// Mails a code to the journey's address, if a guest has it; for others everything is the same but the mail.
+/// Mails a code to the journey's address, if it is for somebody: a guest who has it, or signs in with it, or whoever may redeem
+/// with it by the invitation whose link they have opened. For others everything is the same but the mail.
 ///
 /// # Errors
 /// When the client or the tenant asks too often, or the store is unavailable.
@@ -112,20 +116,58 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::OneTimePasscode)?;
     let tenant = view.tenant.id;
-    let index = [records::address(tenant, &address).key().clone()];
+    let by_identity = records::identity(tenant, &mailbox_identity(view, &address)).key().clone();
+    let by_address = records::address(tenant, &address).key().clone();
+    let invitation = journey.invitation.as_ref().map(|opened| records::invitation(tenant, opened.id).key().clone());
+    let index: Vec<_> = [by_identity, by_address].into_iter().chain(invitation).collect();
     let (asked, found) = vestibule.passcodes.ask(&view.tenant, &address, client, &index).await?;
-    let index: Option<Stored<UserRef>> = take(&mut found.into_iter()).map_err(StoreError::refusal)?;
-    let user = index.as_ref().map_or(UserId(uuid::Uuid::nil()), |index| index.value.user);
-    let holder = index.map(|index| index.value).filter(|index| index.guest);
-    let language = holder.as_ref().and_then(|holder| holder.language.clone());
+    let mut found = found.into_iter();
+    let mut holder = || take::<UserRef>(&mut found).map_err(StoreError::refusal);
+    let holder = holder()?.or(holder()?).map(|index| index.value);
+    let invitation: Option<Stored<Invitation>> = take(&mut found.chain([None])).map_err(StoreError::refusal)?;
+    let invited =
+        invitation.is_some_and(|invitation| may_redeem_with(&invitation.value, &address, view, vestibule.foundation.now()));
+    let user = holder.as_ref().map_or(UserId(uuid::Uuid::nil()), |holder| holder.user);
+    let guest = holder.filter(|holder| holder.guest);
+    let language = guest.as_ref().and_then(|guest| guest.language.clone());
+    let addressee = Addressee { known: guest.is_some() || invited, language };
+    mail_code(vestibule, view, journey, asked, &address, addressee).await?;
+    journey.holder = Some(user);
+    Ok(())
+}
+
+/// Whether the ticket of an open invitation lets somebody come with `address`. Whoever has it may then have a code sent there,
+/// also to an address that nobody here has; how often, is limited as ever.
+fn may_redeem_with(invitation: &Invitation, address: &EmailAddress, view: &TenantView, now: Timestamp) -> bool {
+    let aliases = view.tenant.policy.alias_redemption != AliasRedemption::Deny;
+    let open = invitation.state == InvitationState::Open && invitation.admit(now).is_ok();
+    open && (aliases || invitation.address.as_ref().is_none_or(|invited| invited == address))
+}
+
+/// Who a code is for.
+struct Addressee {
+    /// Whether it is for anybody; else its mail is a decoy.
+    known: bool,
+    /// What they like to read.
+    language: Option<LanguageTag>,
+}
+
+async fn mail_code(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    asked: Asked<'_>,
+    address: &EmailAddress,
+    addressee: Addressee,
+) -> Result<(), Code> {
     let minutes = view.tenant.policy.passcode_minutes;
     let enqueue = |batch: Batch, code: &NewCode| {
         let passcode = mail::Passcode {
             tenant: &view.tenant,
-            to: &address,
+            to: address,
             code: &code.digits,
             minutes,
-            language: language.as_ref(),
+            language: addressee.language.as_ref(),
             origin: Some(vestibule.public_url()),
         };
         let mail = passcode.mail(&vestibule.sender).map_err(|error| {
@@ -134,11 +176,54 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
         })?;
         Ok(vestibule.outbox.enqueue(batch, view.tenant.id, &mail, code.expires, code.decoy))
     };
-    vestibule.passcodes.send(asked, &journey.id.0, holder.is_some(), enqueue).await?;
-    journey.holder = Some(user);
+    vestibule.passcodes.send(asked, &journey.id.0, addressee.known, enqueue).await?;
     journey.code_sent = Some(vestibule.foundation.now());
     journey.codes_sent = journey.codes_sent.saturating_add(1);
     Ok(())
+}
+
+/// Mails a code to `mailbox`, which is to be proven beside an identity, or without one: if somebody was invited there. For
+/// others everything is the same but the mail. This is no way to sign in, so it is open where the tenant offers no passcodes.
+///
+/// # Errors
+/// When the client or the tenant asks too often, or the store is unavailable.
+pub async fn send_mailbox_code(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    mailbox: &EmailAddress,
+    client: IpAddr,
+) -> Result<(), Code> {
+    let tenant = view.tenant.id;
+    let index = [records::address(tenant, mailbox).key().clone()];
+    let (asked, found) = vestibule.passcodes.ask(&view.tenant, mailbox, client, &index).await?;
+    let holder: Option<Stored<UserRef>> = take(&mut found.into_iter()).map_err(StoreError::refusal)?;
+    let invited = vestibule.foundation.store.list(&records::all_invited(tenant, mailbox)).await.map_err(StoreError::refusal)?;
+    let guest = holder.map(|holder| holder.value).filter(|holder| holder.guest);
+    let known = guest.is_some() || !invited.is_empty();
+    let addressee = Addressee { known, language: guest.and_then(|guest| guest.language) };
+    mail_code(vestibule, view, journey, asked, mailbox, addressee).await
+}
+
+/// Takes the code that was mailed to `mailbox`.
+///
+/// # Errors
+/// When it is wrong, too old, or has been tried too often.
+pub async fn verify_mailbox(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    mailbox: &EmailAddress,
+    typed: &str,
+) -> Result<(), Code> {
+    let (proven, _) = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, mailbox, typed, &[]).await?;
+    journey.prove_mailbox(proven);
+    Ok(())
+}
+
+/// Who somebody is who reads a mailbox: the same person the next time, at this tenant and nowhere else.
+fn mailbox_identity(view: &TenantView, address: &EmailAddress) -> Identity {
+    Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: format!("mailto:{address}") }
 }
 
 /// Takes the code that was typed.
@@ -149,12 +234,13 @@ pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::OneTimePasscode)?;
     let (foundation, now) = (&vestibule.foundation, vestibule.foundation.now());
-    // Whoever holds the mailbox is the same person the next time, at this tenant and nowhere else.
-    let identity = Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: format!("mailto:{address}") };
+    let identity = mailbox_identity(view, &address);
     let (tenant, app) = (view.tenant.id, journey.destination.app());
-    let recognition = Recognition { tenant, app, identity: &identity, address: Some(&address), likely: journey.holder };
-    let verified = vestibule.passcodes.verify(tenant, &journey.id.0, &address, typed, &recognition.keys()).await;
-    let (email, read) = verified?;
+    let likely = journey.holder;
+    let recognition = Recognition { tenant, app, identity: &identity, address: Some(&address), likely, invited: None };
+    // Who that is by a link is looked up with the invitation, for the next page.
+    let beside = if journey.invitation.is_some() { Vec::new() } else { recognition.keys() };
+    let (email, read) = vestibule.passcodes.verify(tenant, &journey.id.0, &address, typed, &beside).await?;
     let proof = VerifiedIdentity {
         identity: identity.clone(),
         source: IdentitySource::OneTimePasscode,
@@ -164,6 +250,10 @@ pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut
         auth_time: now,
         amr: vec!["otp".to_owned()],
     };
+    if journey.invitation.is_some() {
+        journey.prove(proof, foundation);
+        return Ok(());
+    }
     // The code is used up: whatever is wrong with what was read beside it is for the next page to find out.
     let found = recognition.finish(foundation, &proof, &mut read.into_iter()).await;
     journey.prove(proof, foundation);

@@ -18,10 +18,11 @@ use crate::{
     domain::{
         LanguageTag, TenantId,
         audit::{Activity, Actor, Head},
+        invitation::{Invitation, InvitationState},
         journey::{Step, next},
         redemption::redeem,
         terms::{Acceptance, Answer},
-        user::{ExternalUserState, User, UserType},
+        user::{ExternalUserState, User},
     },
     error::Code,
     store::{
@@ -47,7 +48,7 @@ pub async fn commit_agreed(
         let now = foundation.now();
         let head = [records::audit_head(view.tenant.id).key().clone()];
         let read = Loaded::read(foundation, view, journey, journey.vouched_by(session), &head).await;
-        let Read { loaded, records, beside } = read.map_err(StoreError::refusal)?;
+        let Read { loaded, mut records, beside } = read.map_err(StoreError::refusal)?;
         let head = take(&mut beside.into_iter()).map_err(StoreError::refusal)?;
         crash::point("redeem-read");
         journey.seen = Seen::of(&loaded, now);
@@ -68,6 +69,7 @@ pub async fn commit_agreed(
             // Something is owed after all: the next page says what.
             _ => return Ok(()),
         }
+        read_newest_invitation(vestibule, view, &mut records).await?;
         let (batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
         crash::point("redeem-decided");
         if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
@@ -78,6 +80,17 @@ pub async fn commit_agreed(
             return Ok(());
         }
     }
+}
+
+/// Has the records include the invitation that the guest has, whichever link they came by: it is redeemed with them.
+async fn read_newest_invitation(vestibule: &Vestibule, view: &TenantView, records: &mut PersonRecords) -> Result<(), Code> {
+    let pending = records.user.as_ref().map(|stored| &stored.value).filter(|user| user.is_pending());
+    let Some(newest) = pending.and_then(|user| user.invitation) else { return Ok(()) };
+    if records.invitation.as_ref().is_none_or(|read| read.value.id != newest) {
+        let key = records::invitation(view.tenant.id, newest);
+        records.invitation = vestibule.foundation.store.get(&key).await.map_err(StoreError::refusal)?;
+    }
+    Ok(())
 }
 
 /// The batch that makes true what was agreed, and what is known of the person once it is.
@@ -107,6 +120,13 @@ fn agreed(
             return Err(Code::BoundToAnotherIdentity);
         }
         batch = batch.unchanged(&index, known).put(&index, &UserRef::to(&user));
+        if let Some(open) = read.invitation.filter(|read| read.value.state == InvitationState::Open) {
+            let state = InvitationState::Redeemed { at: now, identity: identity.clone() };
+            let redeemed = Invitation { state, ..open.value.clone() };
+            let key = records::invitation(tenant, open.value.id);
+            batch = batch.unchanged(&key, Some(&open)).put(&key, &redeemed);
+            after.invitation = Some(redeemed);
+        }
     }
     let recorded = &mut after.acceptances;
     let fresh: Vec<_> = journey.given.iter().filter(|given| !is_recorded(recorded, given)).cloned().collect();
@@ -126,7 +146,7 @@ fn agreed(
 
 /// The user afterwards, and what to say of it in the audit log when something changed.
 fn user_after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, Option<Activity>), Code> {
-    let Some(accepted) = journey.permissions_accepted.filter(|_| user.user_type == UserType::Guest) else {
+    let Some(accepted) = journey.permissions_accepted.filter(|_| user.external.is_some()) else {
         return Ok((user.clone(), None));
     };
     let after = match (&journey.proof, user.clone()) {

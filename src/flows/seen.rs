@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vestibule, journey::Journey, loaded::Loaded, session::Session};
 use crate::{
-    domain::{TenantId, journey::Step, terms::Acceptance, user::User},
+    domain::{TenantId, invitation::Invitation, journey::Step, terms::Acceptance, user::User},
     live::{Live, LiveState, SessionStanding},
     store::records::Assignment,
 };
@@ -24,14 +24,16 @@ pub struct Seen {
     user: User,
     acceptances: Vec<Acceptance>,
     assignment: Option<Assignment>,
+    #[serde(with = "as_stored")]
+    invitation: Option<Invitation>,
 }
 
 impl Seen {
     /// What was read at `at` or later, if it was somebody's.
     #[must_use]
     pub fn of(loaded: &Loaded, at: Timestamp) -> Option<Self> {
-        let Loaded { acceptances, assignment, .. } = loaded.clone();
-        loaded.user.clone().map(|user| Self { at, user, acceptances, assignment })
+        let Loaded { acceptances, assignment, invitation, .. } = loaded.clone();
+        loaded.user.clone().map(|user| Self { at, user, acceptances, assignment, invitation })
     }
 
     /// Who it was.
@@ -56,31 +58,29 @@ impl Seen {
         };
         let (live, now) = (&vestibule.live, vestibule.foundation.now());
         let heard = live.fresh(now) && live.session(tenant, self.user.id, id, began) == SessionStanding::Valid;
-        let Self { user, acceptances, assignment, .. } = self.clone();
-        heard.then(|| Loaded::of_user(user, acceptances, assignment, session.cloned()))
+        let Self { user, acceptances, assignment, invitation, .. } = self.clone();
+        heard.then(|| Loaded::of_user(user, acceptances, assignment, session.cloned()).by(invitation))
     }
 
     /// Whether it is good enough to take this step at `now`.
     pub(super) fn is_enough_for(&self, step: &Step<'_>, now: Timestamp) -> bool {
         match step {
-            Step::ReviewPermissions | Step::Terms(_) | Step::Redeem => true,
+            Step::ProveMailbox(_) | Step::ReviewPermissions | Step::Terms(_) | Step::Redeem => true,
             Step::Land => (SignedDuration::ZERO..=LiveState::MAX_SILENCE).contains(&now.duration_since(self.at)),
-            Step::Identify | Step::Authenticate(_) | Step::Refuse(_) => false,
+            Step::Identify | Step::Authenticate(_) | Step::Refuse(_) | Step::Confirm(_) => false,
         }
     }
 }
 
-/// What is sealed is in a form that does not say what follows, which a user's stored form needs.
+/// What is sealed is in a form that does not say what follows, which the stored form of a record needs.
 mod as_stored {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned, ser};
 
-    use super::User;
-
-    pub(super) fn serialize<S: Serializer>(user: &User, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::to_string(user).map_err(ser::Error::custom)?.serialize(serializer)
+    pub(super) fn serialize<T: Serialize, S: Serializer>(record: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(record).map_err(ser::Error::custom)?.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<User, D::Error> {
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         serde_json::from_str(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }

@@ -173,7 +173,8 @@ async fn show_panel(open: Open, loaded: &Loaded) -> Response {
     let account = AccountInUse { label, proven: true, switch: None };
     let chrome = open.visit.chrome_for(&open.view, None, account, token);
     let sign_out = urls::Path::SignOut(tenant).to_string().into();
-    AppsPanel { chrome, name: user.display_name.clone(), tiles, contact: contact(&open.view), sign_out }.into_response()
+    let leave = user.external.is_some().then(|| urls::Path::Leave(tenant).to_string().into());
+    AppsPanel { chrome, name: user.display_name.clone(), tiles, contact: contact(&open.view), sign_out, leave }.into_response()
 }
 
 /// Ends the session with a tenant, by the button on its panel.

@@ -24,10 +24,11 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Streams what the tenant's doors must know to one of its apps, which authenticates as at the token endpoint.
 pub async fn feed(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
-    let view = match visit.vestibule.directory.context(Sources { path: Some(&authority), ..Sources::default() }).await {
-        Ok(view) => view,
-        Err(code) => return visit.problem(code),
-    };
+    let view =
+        match visit.vestibule.directory.context_even_suspended(Sources { path: Some(&authority), ..Sources::default() }).await {
+            Ok(view) => view,
+            Err(code) => return visit.problem(code),
+        };
     let Some(app) = authenticated(&visit, &view) else { return unauthenticated(&visit) };
     let tenant = view.tenant.id;
     let feed = visit.vestibule.feed.subscribe(tenant, app, position(&visit));

@@ -41,9 +41,15 @@ async fn tenant(visit: &Visit, authority: &str) -> Result<Arc<TenantView>, Code>
     visit.vestibule.directory.context(sources).await
 }
 
+/// A tenant that may be suspended: its keys go on verifying, and signing out goes on working.
+async fn any_tenant(visit: &Visit, authority: &str) -> Result<Arc<TenantView>, Code> {
+    let sources = Sources { path: Some(authority), query: None, ..Sources::default() };
+    visit.vestibule.directory.context_even_suspended(sources).await
+}
+
 /// The discovery document, at all its locations. Its issuer always names the tenant by id.
 pub async fn discovery(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
-    match tenant(&visit, &authority).await {
+    match any_tenant(&visit, &authority).await {
         Ok(view) => {
             let endpoints = Endpoints::new(view.keys.issuer().clone());
             let languages: Vec<_> = Language::ALL.iter().filter_map(|language| language.tag().parse().ok()).collect();
@@ -55,7 +61,7 @@ pub async fn discovery(State(_): State<Arc<Vestibule>>, Path(authority): Path<St
 
 /// The tenant's public keys.
 pub async fn keys(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
-    match tenant(&visit, &authority).await {
+    match any_tenant(&visit, &authority).await {
         Ok(view) => cacheable(Json(view.keys.jwks(visit.vestibule.foundation.now())).into_response()),
         Err(code) => visit.problem(code),
     }
@@ -267,7 +273,7 @@ pub async fn logout_posted(
     visit: Visit,
     body: Bytes,
 ) -> Response {
-    let view = match tenant(&visit, &authority).await {
+    let view = match any_tenant(&visit, &authority).await {
         Ok(view) => view,
         Err(code) => return visit.refuse(code),
     };
@@ -283,7 +289,7 @@ pub async fn logout_posted(
 }
 
 async fn sign_out(visit: Visit, authority: &str, query: &[u8], confirmed: bool) -> Response {
-    let view = match tenant(&visit, authority).await {
+    let view = match any_tenant(&visit, authority).await {
         Ok(view) => view,
         Err(code) => return visit.refuse(code),
     };

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
-    assets, documents, federation, graph, journey, links, live, oidc,
+    assets, documents, errands, federation, graph, invitations, journey, links, live, oidc,
     urls::routes,
     visit::{TraceId, Visit, see_other},
 };
@@ -29,6 +29,10 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
         .route(routes::SIGN_IN, get(links::sign_in))
         .route(routes::SIGN_IN_BY_AUTHORITY, get(links::sign_in_by_authority))
         .route(routes::API_SIGN_IN, get(links::api_sign_in))
+        .route(routes::REDEEM, get(invitations::redeem))
+        .route(routes::REDEEM_2019, get(invitations::redeem))
+        .route(routes::LEAVE, get(errands::leave))
+        .route(routes::BLOCK_INVITATIONS, get(errands::block_invitations))
         .route(routes::JOURNEY, get(journey::show))
         .route(routes::FORM, post(journey::post))
         .route(routes::DOCUMENT, get(documents::document))

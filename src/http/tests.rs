@@ -2,6 +2,9 @@
 
 mod browser;
 mod counted;
+mod errands;
+mod invitations;
+mod links;
 mod round_trips;
 mod seen;
 mod walk;

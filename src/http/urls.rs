@@ -31,6 +31,12 @@ pub enum Action {
     SwitchAccount,
     /// Goes on.
     Continue,
+    /// Mails a code to the mailbox that has to be proven beside the identity.
+    SendMailboxCode,
+    /// Takes that code.
+    Mailbox,
+    /// Does what the journey is for, where that is not to get in.
+    Confirm,
 }
 
 impl Action {
@@ -48,6 +54,9 @@ impl Action {
             Self::Terms => "terms",
             Self::SwitchAccount => "switch-account",
             Self::Continue => "continue",
+            Self::SendMailboxCode => "send-mailbox-code",
+            Self::Mailbox => "mailbox",
+            Self::Confirm => "confirm",
         }
     }
 }
@@ -67,6 +76,9 @@ impl Action {
             Self::Terms,
             Self::SwitchAccount,
             Self::Continue,
+            Self::SendMailboxCode,
+            Self::Mailbox,
+            Self::Confirm,
         ]
         .into_iter()
         .find(|action| action.segment() == segment)
@@ -92,6 +104,10 @@ pub enum Path {
     Logo(TenantId, DocumentId),
     /// Ends the session.
     SignOut(TenantId),
+    /// Where a guest leaves the organisation.
+    Leave(TenantId),
+    /// Where somebody says that they want no invitations by mail.
+    BlockInvitations(TenantId),
 }
 
 impl fmt::Display for Path {
@@ -105,6 +121,8 @@ impl fmt::Display for Path {
             Self::Callback(tenant, federation) => write!(f, "/{tenant}/federation/{federation}/callback"),
             Self::Logo(tenant, logo) => write!(f, "/{tenant}/logo/{logo}"),
             Self::SignOut(tenant) => write!(f, "/{tenant}/sign-out"),
+            Self::Leave(tenant) => write!(f, "/{tenant}/leave"),
+            Self::BlockInvitations(tenant) => write!(f, "/{tenant}/block-invitations"),
         }
     }
 }
@@ -130,6 +148,14 @@ pub mod routes {
     pub const SIGN_IN_BY_AUTHORITY: &str = "/{authority}/signin/{name}/{app}";
     /// A direct link without a name.
     pub const API_SIGN_IN: &str = "/api/signin/{app}";
+    /// The link of an invitation.
+    pub const REDEEM: &str = "/redeem";
+    /// The same, as it was written in 2019 (b2b-facts section 1.4).
+    pub const REDEEM_2019: &str = "/redeem/";
+    /// Where a guest leaves the organisation.
+    pub const LEAVE: &str = "/{authority}/leave";
+    /// Where somebody says that they want no invitations by mail.
+    pub const BLOCK_INVITATIONS: &str = "/{authority}/block-invitations";
     /// The page that a journey owes.
     pub const JOURNEY: &str = "/{authority}/journey/{journey}";
     /// A form of a journey.

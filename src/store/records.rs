@@ -3,6 +3,7 @@
 //! A [`RecordKey`] knows the type that lives under it, so a user can be neither read nor written as an app. Every key of a
 //! tenant's record has the tenant in it: what is looked up is always (tenant, id), never an id alone (checklist T-02).
 
+mod delivery;
 pub mod kind;
 mod typed;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Partition};
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, MailId, SessionId, TenantId, UserId,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, SessionId, TenantId, UserId,
         app::App,
         audit,
         federation::Federation,
@@ -27,6 +28,7 @@ use crate::{
     },
 };
 
+pub use delivery::{Delivery, DeliveryState};
 pub use typed::{RecordKey, Store, Stored, decode, take};
 
 /// Global: a tenant that exists.
@@ -140,52 +142,6 @@ pub struct InvitationsBlocked {
 pub struct Invited {
     /// Who.
     pub user: UserId,
-}
-
-/// What became of the mail of an invitation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// Of which one.
-    pub invitation: InvitationId,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Why the last attempt failed, if it did: reply codes and our own words.
-    pub last_error: Option<String>,
-    /// Where it stands.
-    pub state: DeliveryState,
-}
-
-/// Where the mail of an invitation stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state")]
-pub enum DeliveryState {
-    /// It waits to be sent, or to be tried again.
-    Queued {
-        /// Since when.
-        since: Timestamp,
-        /// Which mail waits, to be withdrawn when the invitation ends.
-        mail: MailId,
-    },
-    /// The mail server took it.
-    Sent {
-        /// When.
-        at: Timestamp,
-    },
-    /// It was given up.
-    Failed {
-        /// When.
-        at: Timestamp,
-    },
-    /// It was not sent: the guest wants no invitations by mail.
-    Suppressed {
-        /// When.
-        at: Timestamp,
-    },
-    /// It was not sent: the invitation ended while the mail was waiting.
-    Withdrawn {
-        /// When.
-        at: Timestamp,
-    },
 }
 
 /// What doors must know of a user at once, kept apart from the user so that it can be watched and listed cheaply. It

@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use crate::support::{
-    apply::{publish_terms, put_guest},
+    apply::{apply, publish_terms, put_guest},
     client::{Client, parameter},
     journey::Guest,
     process::{Demo, SignsInWith},
@@ -160,4 +160,40 @@ async fn f_27_g_14_t_05_a_blocked_guest_is_out_at_once() {
     let mut again = Guest::new(&demo, guest.person.clone());
     let panel = again.arrive(&demo.links.panel_by_id).await.expect(200);
     assert!(panel.page().has("sign-out") && !again.pressed.contains(&"accept"), "{:?}", again.pressed);
+}
+
+/// T-07, T-05, F-26: in a tenant that is suspended nobody is in any more, nobody who is on the way gets in, and no grant gives
+/// anything; when it is open again, what was agreed holds.
+#[tokio::test]
+async fn t_07_t_05_f_26_a_suspended_tenant_gives_nothing() {
+    let demo = Demo::start();
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::signed_in(&demo).await;
+    guest.arrive(&demo.app.url).await.expect(200);
+    let request = client.request().with("scope", "openid offline_access").with("prompt", "consent");
+    let code = client.code(&mut guest, &request).await;
+    let tokens = client.exchange(&demo, &code, &request).await;
+    let pending = client.request();
+    let pending_code = client.code(&mut guest, &pending).await;
+    let mut on_the_way = Guest::new(&demo, demo.person(SignsInWith::OneTimePasscode));
+    let review = on_the_way.stop_before(&demo.links.app, "accept").await;
+
+    apply(&demo, "enabled = false\n", &[]);
+    let out = async || !guest.browser.visit(&demo.app.url).await.status.is_success();
+    assert!(soon(out).await, "the app's own session goes on");
+    guest.browser.open(&demo.links.panel_by_id).await.refused(403, "VB1008");
+    on_the_way.browser.press(&review.page(), "accept", &[]).await.refused(403, "VB1008");
+    on_the_way.browser.open(review.url.as_str()).await.refused(403, "VB1008");
+    client.token(&client.code_grant(&pending_code, &pending.verifier)).await.expect(400);
+    let refresh = tokens.refresh_token.expect("a refresh token");
+    let grant = [("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh)];
+    client.token(&grant).await.expect(400);
+    client.userinfo(&tokens.access_token).await.expect(403);
+
+    apply(&demo, "enabled = true\n", &[]);
+    assert!(soon(async || on_the_way.browser.visit(&demo.links.panel_by_id).await.status.is_success()).await);
+    let mut again = Guest::new(&demo, guest.person.clone());
+    let panel = again.arrive(&demo.links.panel_by_id).await.expect(200);
+    assert!(panel.page().has("sign-out") && !again.pressed.contains(&"accept"), "{:?}", again.pressed);
+    client.token(&grant).await.expect(400);
 }

@@ -192,12 +192,13 @@ fn tenant(name: &str) -> Tenant {
     Tenant {
         id: TENANT,
         display_name: name.to_owned(),
-        domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true }],
+        domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true, dns: None }],
         hosts: vec![],
         privacy: PrivacyProfile::default(),
         branding: Branding { accent: Some(Color::try_from("#7a1fa2".to_owned()).unwrap()), logo: None },
         policy: TenantPolicy::default(),
         created: Timestamp::UNIX_EPOCH,
+        enabled: true,
     }
 }
 

@@ -11,6 +11,7 @@ mod authorize;
 mod checklist;
 mod crash;
 mod discovery;
+mod domains;
 mod embedded;
 mod examples;
 mod faults;

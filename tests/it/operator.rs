@@ -1,8 +1,10 @@
 //! The operator's side: the real program with a configuration of its own, its files, its signals and its socket.
 
 mod applying;
+mod audit;
 mod backups;
 mod configuration;
+mod domains;
 mod guests;
 mod rings;
 mod serving;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Foundation;
 use crate::{
-    domain::TenantId,
+    domain::{Domain, TenantId, verification::Challenge},
     store::{Races, StoreError},
 };
 use plan::Plan;
@@ -29,6 +29,20 @@ pub struct Report {
     pub changes: Vec<String>,
     /// Secrets that were made and are shown this once.
     pub secrets: Vec<NewSecret>,
+    /// Domains that wait for a record of the domain name system from now on.
+    #[serde(default)]
+    pub to_publish: Vec<ToPublish>,
+}
+
+/// A record that has to be published before a domain can be verified.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ToPublish {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The domain.
+    pub domain: Domain,
+    /// The record.
+    pub record: Challenge,
 }
 
 /// A client secret that was made for an app.
@@ -82,10 +96,12 @@ pub async fn apply(foundation: &Foundation, desired: &Desired, dry_run: bool) ->
         let done = if dry_run { plan.outcome } else { carry_out(foundation, desired, spec, plan).await? };
         report.changes.extend(done.changes);
         report.secrets.extend(done.secrets);
+        report.to_publish.extend(done.to_publish);
     }
     if dry_run {
         // They were drawn for nothing.
         report.secrets.clear();
+        report.to_publish.clear();
     }
     Ok(report)
 }

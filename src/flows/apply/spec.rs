@@ -44,7 +44,7 @@ pub struct TenantSpec {
     /// Its name.
     pub display_name: String,
     /// Its domains, the initial one first.
-    pub domains: Vec<TenantDomain>,
+    pub domains: Vec<DomainSpec>,
     /// Host names, without a port, that stand for it. Like the three that follow: as it is when not given.
     pub hosts: Option<Vec<Domain>>,
     /// What guests are told about their data.
@@ -53,6 +53,8 @@ pub struct TenantSpec {
     pub branding: Option<BrandingSpec>,
     /// How it treats its guests.
     pub policy: Option<TenantPolicy>,
+    /// False: nobody signs in, and whoever was signed in is not any more. As it is when left out.
+    pub enabled: Option<bool>,
     /// Its apps.
     #[serde(default, rename = "app")]
     pub apps: Vec<AppSpec>,
@@ -65,6 +67,26 @@ pub struct TenantSpec {
     /// Guests and members.
     #[serde(default, rename = "user")]
     pub users: Vec<UserSpec>,
+}
+
+/// A domain that a tenant claims.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainSpec {
+    /// Its name.
+    pub name: Domain,
+    /// True: the operator declares that it is the tenant's. False: a DNS record has to show it, or has shown it already.
+    pub verified: bool,
+}
+
+impl DomainSpec {
+    /// What it comes to where the tenant has the domain already, as `before`. Not being declared takes nothing away from
+    /// what DNS has shown; no longer being declared takes the declaration back.
+    pub(super) fn over(&self, before: Option<&TenantDomain>) -> TenantDomain {
+        let proven = before.filter(|before| !self.verified && before.dns.is_some());
+        let declared = || TenantDomain { name: self.name.clone(), verified: self.verified, dns: None };
+        proven.cloned().unwrap_or_else(declared)
+    }
 }
 
 /// How a tenant's pages look.

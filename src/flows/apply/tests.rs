@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use super::{ApplyError, Report, apply, spec::Desired};
 use crate::{
     clock::{Clock, ManualClock, SeededEntropy},
+    dns::Resolver,
     domain::{
         AppId, Domain, EmailAddress, TenantId,
         app::{App, ClientType},
@@ -90,6 +91,7 @@ impl House {
             entropy,
             public_url: "https://vestibule.example".parse().unwrap(),
             lanes: Arc::default(),
+            dns: Resolver::default(),
         };
         Self { foundation, clock }
     }

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Open, land, steps};
+use super::{Open, errand, land, mailbox, steps};
 use crate::{
     crash,
     domain::{
@@ -57,6 +57,9 @@ pub async fn post(
         Some(Action::Terms) => terms(open, &form).await,
         Some(Action::SwitchAccount) => switch_account(open).await,
         Some(Action::Continue) => commit(open).await,
+        Some(Action::SendMailboxCode) => mailbox::send_code(open).await,
+        Some(Action::Mailbox) => mailbox::take_code(open, &form).await,
+        Some(Action::Confirm) => errand::confirm(open, &form).await,
         None => open.visit.refuse_in(Some(&open.view), Code::PathUnknown),
     }
 }
@@ -217,7 +220,12 @@ async fn commit(mut open: Open) -> Response {
         // (checklist S-66).
         Step::Land => return take_the_place(open).await,
         // Something is owed still: the next page says what.
-        Step::Identify | Step::Authenticate(_) | Step::ReviewPermissions | Step::Terms(_) => return take_the_place(open).await,
+        Step::Identify
+        | Step::Authenticate(_)
+        | Step::ProveMailbox(_)
+        | Step::ReviewPermissions
+        | Step::Terms(_)
+        | Step::Confirm(_) => return take_the_place(open).await,
     }
     let session = open.session.clone();
     let languages = open.languages.wished.clone();

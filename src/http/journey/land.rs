@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use super::{Open, steps};
 use crate::{
     crash,
-    domain::{AppId, journey::Settled},
+    domain::{AppId, WebUrl, invitation::may_lead_to, journey::Settled},
     error::Code,
     flows::{Loaded, directory::TenantView, session::Session, tokens},
     http::{
@@ -52,6 +52,11 @@ pub(super) fn land(mut open: Open, loaded: &Loaded, settled: &Settled) -> Respon
         let chrome = open.chrome(Some(loaded));
         return open.cookies.onto(answer_client(chrome, &view, request.app, answer));
     }
+    if let Some(url) = invited_to(&open, loaded) {
+        let chrome = open.chrome(Some(loaded));
+        let name = view.tenant.display_name.clone();
+        return open.cookies.onto(Leaving { chrome, destination: Destination::Invited, name, to: (&url).into() }.into_response());
+    }
     let app = settled.app().and_then(|app| view.apps.get(&app));
     let homepage = app.and_then(|app| app.homepage.as_ref().map(|url| (app.display_name.clone(), url.clone())));
     let response = match homepage {
@@ -62,6 +67,15 @@ pub(super) fn land(mut open: Open, loaded: &Loaded, settled: &Settled) -> Respon
         None => see_other(&Path::Panel(view.tenant.id)),
     };
     open.cookies.onto(response)
+}
+
+/// Where the invitation leads whose link was opened, if it still may. Our own pages are among those places, but for links of
+/// invitations, which would lead here again.
+fn invited_to(open: &Open, loaded: &Loaded) -> Option<WebUrl> {
+    let url = loaded.invitation.as_ref().filter(|_| open.journey.invitation.is_some())?.redirect.clone();
+    let ours = url.origin() == open.vestibule().public_url().origin() && !url.as_url().path().starts_with("/redeem");
+    let may = ours || may_lead_to(&url, open.view.apps.values(), &open.view.tenant.policy);
+    may.then_some(url)
 }
 
 /// Brings an answer to a client by way of a page.
@@ -92,7 +106,6 @@ pub(super) fn refuse_client(mut open: Open, code: Code) -> Response {
 
 /// Somebody declined or cancelled: a page from which they can start again, and from which the client learns of it.
 pub(super) fn declined(mut open: Open, loaded: &Loaded, code: Code) -> Response {
-    open.close();
     let mut chrome = open.chrome(Some(loaded));
     // Nobody is signed in by a journey that ends like this, and there is nothing left to switch in it.
     chrome.account = None;
@@ -100,9 +113,22 @@ pub(super) fn declined(mut open: Open, loaded: &Loaded, code: Code) -> Response 
     let back_to_app = match answer {
         Some((_, AuthorizationResponse::Redirect { location })) => open.app_name().map(|name| (name, location.into())),
         // A form cannot be a link: the client is told by the page that posts it.
-        Some((request, form)) => return open.cookies.onto(answer_client(chrome, &open.view, request.app, form)),
+        Some((request, form)) => {
+            let page = answer_client(chrome, &open.view, request.app, form);
+            open.close();
+            return open.cookies.onto(page);
+        }
         None => None,
     };
+    if open.journey.invitation.is_some() {
+        // There is no other link to start again from.
+        open.journey.start_over();
+        if let Err(code) = open.keep() {
+            return open.visit.refuse_in(Some(&open.view), code);
+        }
+    } else {
+        open.close();
+    }
     let page = Declined { chrome, code, start_again: Some(open.start_again()), back_to_app };
     open.cookies.onto(page.into_response())
 }

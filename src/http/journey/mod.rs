@@ -3,8 +3,10 @@
 //! Every form answers with a redirect back to the dispatcher, so that a reload never sends anything twice. A step that
 //! leads to another origin is a page with a link and a refresh, since `form-action` would stop a redirect.
 
+mod errand;
 mod forms;
 mod land;
+mod mailbox;
 mod steps;
 
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use super::{
     visit::{Visit, see_other},
 };
 use crate::{
-    domain::{link::Sources, tenant::IdentitySource},
+    domain::{journey::Errand, link::Sources, tenant::IdentitySource},
     error::Code,
     flows::{
         Loaded, Vestibule,
@@ -157,6 +159,10 @@ impl Open {
         if let Some(label) = proven.or(by_session).filter(|label| !label.is_empty()) {
             return Some(AccountInUse { label, proven: true, switch });
         }
+        if let Some(met) = loaded.and_then(|loaded| loaded.met.as_ref()) {
+            let label = met.mail.as_ref().map_or_else(|| met.display_name.clone(), ToString::to_string);
+            return Some(AccountInUse { label, proven: true, switch });
+        }
         let label = self.journey.address.as_ref()?.to_string();
         Some(AccountInUse { label, proven: false, switch })
     }
@@ -167,12 +173,16 @@ impl Open {
         self.view.apps.get(&app).map(|app| app.display_name.clone())
     }
 
-    /// The link that starts this journey over: without the client's request, which is answered once.
+    /// The link that starts this journey over: without the client's request, which is answered once. The link of an invitation
+    /// is not kept, so the journey that it began goes on.
     pub(super) fn start_again(&self) -> Link {
         let tenant = self.view.tenant.id;
-        let path = match self.journey.destination.app() {
-            Some(app) => urls::Path::App(tenant, app),
-            None => urls::Path::Panel(tenant),
+        let path = match (self.journey.errand, self.journey.destination.app()) {
+            _ if self.journey.invitation.is_some() => urls::Path::Journey(tenant, self.journey.id),
+            (Some(Errand::Leave), _) => urls::Path::Leave(tenant),
+            (Some(Errand::BlockInvitations), _) => urls::Path::BlockInvitations(tenant),
+            (None, Some(app)) => urls::Path::App(tenant, app),
+            (None, None) => urls::Path::Panel(tenant),
         };
         path.to_string().into()
     }

@@ -2,9 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 
-use super::{Open, land};
+use super::{Open, errand, land, mailbox};
 use crate::{
     domain::{
+        EmailAddress,
         journey::{Demands, Step, settle},
         tenant::IdentitySource,
         terms::{Audience, MediaType, Owed, owed},
@@ -45,11 +46,13 @@ pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
         Step::Authenticate(IdentitySource::HomeOrganisation) => refuse(open, &loaded, error.unwrap_or(Code::HomeRefused)),
         Step::Authenticate(IdentitySource::OneTimePasscode) => passcode(open, error),
         Step::Authenticate(IdentitySource::LocalAccount) => password(open, error),
+        Step::ProveMailbox(address) => mailbox::show(open, &loaded, address, error),
         Step::Refuse(code) => refuse(open, &loaded, code),
         Step::ReviewPermissions => review(open, &loaded, &journey.demands()),
         Step::Terms(owed) => terms(open, &loaded, owed, error).await,
         // `Land` never comes here: what owes nothing is settled, which is not an error.
         Step::Redeem | Step::Land => resume(open, &loaded),
+        Step::Confirm(errand) => errand::show(open, &loaded, errand).await,
     }
 }
 
@@ -58,13 +61,13 @@ pub(in crate::http) fn silent_refusal(step: &Step<'_>) -> Code {
     match step {
         Step::Identify | Step::Authenticate(_) => Code::LoginRequired,
         Step::ReviewPermissions => Code::ConsentRequired,
-        Step::Terms(_) | Step::Redeem => Code::InteractionRequired,
+        Step::ProveMailbox(_) | Step::Terms(_) | Step::Redeem | Step::Confirm(_) => Code::InteractionRequired,
         Step::Refuse(code) => *code,
         Step::Land => Code::Internal,
     }
 }
 
-fn page(mut open: Open, page: impl IntoResponse) -> Response {
+pub(super) fn page(mut open: Open, page: impl IntoResponse) -> Response {
     match open.keep() {
         Ok(()) => open.cookies.onto(page.into_response()),
         Err(code) => open.visit.refuse_in(Some(&open.view), code),
@@ -73,13 +76,15 @@ fn page(mut open: Open, page: impl IntoResponse) -> Response {
 
 pub(super) fn identify(open: Open, error: Option<Code>) -> Response {
     let hint = open.journey.request.as_ref().and_then(|request| request.login_hint.clone());
-    let typed = open.journey.address.as_ref().map(ToString::to_string);
+    let invited = open.journey.invitation.as_ref().and_then(|opened| opened.address.as_ref());
+    let typed = open.journey.address.as_ref().or(invited.filter(|_| !open.journey.switching)).map(ToString::to_string);
     let mut chrome = open.chrome(None);
     chrome.account = None;
     let shown = Identify {
         chrome,
         action: open.form(Action::Address),
         app: open.app_name(),
+        errand: open.journey.errand,
         email: typed.or(hint).unwrap_or_default(),
         error,
     };
@@ -167,7 +172,11 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     let mut refusal = Refusal::new(chrome, code);
     refusal.expected_organisation = Some(open.view.tenant.display_name.clone());
     refusal.contact = contact(&open.view);
-    refusal.start_again = Some(open.start_again());
+    refusal.start_again = Some(open.start_again()).filter(|_| !has_ended(code));
+    if matches!(code, Code::InvitedAsAnother | Code::AlreadyGuest | Code::InvitationUsed) {
+        let invited = open.journey.invitation.as_ref().and_then(|opened| opened.address.as_ref());
+        refusal.invited_as = invited.map(EmailAddress::masked);
+    }
     let home = matches!(
         code,
         Code::HomeUnreachable
@@ -184,13 +193,18 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
         let organisation = open.view.federation_for(&address.domain());
         refusal.home_organisation = organisation.map(|federation| federation.display_name.clone());
     }
-    if code == Code::AppNotAssigned {
+    if matches!(code, Code::AppNotAssigned | Code::AlreadyGuest) {
         refusal.apps = Some(Path::Panel(open.view.tenant.id).to_string().into());
     }
     match open.keep() {
         Ok(()) => open.cookies.onto(open.visit.refuse_with(refusal)),
         Err(code) => open.visit.refuse_in(Some(&open.view), code),
     }
+}
+
+/// Whether the link of the invitation that began the journey leads nowhere any more.
+fn has_ended(code: Code) -> bool {
+    matches!(code, Code::InvitationUnknown | Code::InvitationExpired | Code::InvitationReplaced | Code::InvitationRevoked)
 }
 
 /// The home organisation did not bring a proof: say why, and offer the other ways.

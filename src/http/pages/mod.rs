@@ -6,6 +6,8 @@
 
 mod agree;
 mod chrome;
+mod errand;
+mod mailbox;
 pub mod markdown;
 mod moving;
 mod panel;
@@ -18,6 +20,8 @@ mod tests;
 
 pub use agree::{Document, DocumentKind, ReviewPermissions, Terms};
 pub use chrome::{AccountInUse, Chrome, Contact, Field, Link, TenantFace};
+pub use errand::{ConfirmLeave, InvitationsByMail, Left};
+pub use mailbox::{Because, ProveMailbox};
 pub use moving::{Destination, FormPost, Leaving, Resume};
 pub use panel::{AppsPanel, SignOutConfirm, SignedOut, Tile};
 pub use refusal::{Declined, OrganisationForm, Refusal};

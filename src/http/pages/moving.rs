@@ -12,6 +12,8 @@ pub enum Destination {
     HomeOrganisation,
     /// The app, with the answer to its request.
     App,
+    /// Where an invitation leads; the organisation is named.
+    Invited,
     /// The place that asked for signing out.
     AfterSignOut,
 }
@@ -21,6 +23,7 @@ impl Destination {
         match self {
             Self::HomeOrganisation => "leaving-home-heading",
             Self::App => "leaving-app-heading",
+            Self::Invited => "leaving-invited-heading",
             Self::AfterSignOut => "leaving-signed-out-heading",
         }
     }
@@ -29,6 +32,7 @@ impl Destination {
         match self {
             Self::HomeOrganisation => "leaving-home-lead",
             Self::App => "leaving-app-lead",
+            Self::Invited => "leaving-invited-lead",
             Self::AfterSignOut => "leaving-signed-out-lead",
         }
     }

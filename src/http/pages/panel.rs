@@ -35,6 +35,8 @@ pub struct AppsPanel {
     pub contact: Option<Contact>,
     /// Where the button `sign-out` posts to.
     pub sign_out: Link,
+    /// Where a guest can leave the organisation; `None` for its own people.
+    pub leave: Option<Link>,
 }
 
 /// Asks whether to sign out, since another site may have led here. Posts nothing but the token.

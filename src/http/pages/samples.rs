@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use super::{markdown::markdown, *};
 use crate::{
-    domain::tenant::{Color, IdentitySource},
+    domain::{
+        journey::Errand,
+        tenant::{Color, IdentitySource},
+    },
     error::Code,
     i18n::Language,
 };
@@ -102,6 +105,26 @@ impl Filling {
         }
     }
 
+    fn mailbox(self) -> ProveMailbox {
+        ProveMailbox {
+            chrome: self.with_account(true),
+            because: Because::InvitedAsAnother,
+            mailbox: self.text("a***@northwind.example"),
+            other: None,
+            sent: false,
+            action: self.link("/journey/x/mailbox"),
+            send: self.link("/journey/x/send-mailbox-code"),
+            minutes: 10,
+            resent: false,
+            error: None,
+        }
+    }
+
+    fn invitations(self, blocked: bool) -> InvitationsByMail {
+        let address = self.text("ada.lovelace@fabrikam.example");
+        InvitationsByMail { chrome: self.chrome(), action: self.link("/journey/x/confirm"), address, blocked }
+    }
+
     fn tile(self, name: &str, description: Option<&str>) -> Tile {
         Tile {
             name: self.text(name),
@@ -129,6 +152,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
     let identify = Identify {
         chrome: fill.chrome(),
         action: fill.link("/journey/x/identify"),
+        errand: None,
         app: fill.some("Expenses"),
         email: String::new(),
         error: None,
@@ -182,6 +206,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         ],
         contact: fill.contact(),
         sign_out: fill.link("/contoso.example/logout"),
+        leave: Some(fill.link("/contoso.example/leave")),
     };
     let declined = Declined {
         chrome: fill.with_account(true),
@@ -196,6 +221,8 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             "identify-error",
             Identify { email: fill.text("ada@"), error: Some(Code::AddressMalformed), app: None, ..identify.clone() },
         ),
+        sample("identify-leave", Identify { errand: Some(Errand::Leave), app: None, ..identify.clone() }),
+        sample("identify-invitations", Identify { errand: Some(Errand::BlockInvitations), app: None, ..identify.clone() }),
         sample("identify-logo", Identify { chrome: Chrome { tenant: Some(logo), ..fill.chrome() }, ..identify }),
         sample(
             "send-code",
@@ -231,6 +258,41 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             "resume",
             Resume { chrome: fill.with_account(true), action: fill.link("/journey/x/resume"), app: fill.some("Expenses") },
         ),
+        sample(
+            "leaving-invited",
+            Leaving {
+                chrome: fill.chrome(),
+                destination: Destination::Invited,
+                name: fill.text("Contoso"),
+                to: fill.link("https://www.contoso.example/welcome"),
+            },
+        ),
+        sample("prove-mailbox", fill.mailbox()),
+        sample("prove-mailbox-error", ProveMailbox { sent: true, error: Some(Code::CodeWrong), resent: true, ..fill.mailbox() }),
+        sample(
+            "prove-mailbox-address",
+            ProveMailbox {
+                chrome: fill.chrome(),
+                because: Because::AboutTheAddress,
+                mailbox: fill.text("ada.lovelace@fabrikam.example"),
+                other: Some(fill.link("/contoso.example/block-invitations")),
+                sent: true,
+                resent: true,
+                ..fill.mailbox()
+            },
+        ),
+        sample(
+            "confirm-leave",
+            ConfirmLeave {
+                chrome: fill.with_account(true),
+                action: fill.link("/journey/x/confirm"),
+                stay: fill.link("/contoso.example"),
+                contact: fill.contact(),
+            },
+        ),
+        sample("left", Left { chrome: fill.chrome(), contact: fill.contact() }),
+        sample("invitations-allowed", fill.invitations(false)),
+        sample("invitations-blocked", fill.invitations(true)),
         sample("resume-panel", Resume { chrome: fill.with_account(true), action: fill.link("/journey/x/resume"), app: None }),
         sample("review", review.clone()),
         sample(
@@ -279,6 +341,15 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 expected_organisation: fill.some("Contoso (contoso.example)"),
                 invited_as: fill.some("a***@fabrikam.example"),
                 ..refusal(Code::NotInvited)
+            },
+        ),
+        sample(
+            "refusal-already-guest",
+            Refusal {
+                invited_as: fill.some("a***@northwind.example"),
+                apps: Some(fill.link("/contoso.example")),
+                start_again: None,
+                ..refusal(Code::AlreadyGuest)
             },
         ),
         sample(

@@ -3,7 +3,11 @@
 use askama::Template;
 
 use super::{Chrome, Link, page};
-use crate::{domain::tenant::IdentitySource, error::Code, i18n::Phrase};
+use crate::{
+    domain::{journey::Errand, tenant::IdentitySource},
+    error::Code,
+    i18n::Phrase,
+};
 
 /// Asks for the address. Posts `email`.
 #[derive(Clone, Debug, Template)]
@@ -15,6 +19,8 @@ pub struct Identify {
     pub action: Link,
     /// The app that the link leads to, by name.
     pub app: Option<String>,
+    /// What the address is asked for, if not to get in.
+    pub errand: Option<Errand>,
     /// What is in the field: a hint, or what was typed.
     pub email: String,
     /// What was wrong with it.
@@ -105,7 +111,20 @@ pub struct Password {
 
 impl Identify {
     fn heading(&self) -> Phrase<'_> {
-        heading(&self.chrome, self.app.as_deref())
+        let of = |key| self.chrome.t(key).with("tenant", self.chrome.tenant_name());
+        match self.errand {
+            None => heading(&self.chrome, self.app.as_deref()),
+            Some(Errand::Leave) => of("leave-heading"),
+            Some(Errand::BlockInvitations) => of("invitations-heading"),
+        }
+    }
+
+    fn lead(&self) -> &'static str {
+        match self.errand {
+            None => "identify-lead",
+            Some(Errand::Leave) => "leave-identify-lead",
+            Some(Errand::BlockInvitations) => "invitations-identify-lead",
+        }
     }
 }
 

@@ -133,6 +133,13 @@ fn what_people_type_and_press_keeps_its_id() {
     on("panel", &["app-1", "sign-out", "switch-account"]);
     on("declined", &["start-again", "continue", "switch-account"]);
     on("sign-out-confirm", &["sign-out", "cancel"]);
+    on("prove-mailbox", &["send-code", "switch-account"]);
+    on("prove-mailbox-error", &["code", "next", "send-code", "switch-account"]);
+    on("confirm-leave", &["leave", "cancel"]);
+    on("invitations-allowed", &["block"]);
+    on("invitations-blocked", &["allow"]);
+    on("refusal-already-guest", &["switch-account", "apps"]);
+    on("leaving-invited", &["continue"]);
 }
 
 /// S-63: every form that changes something carries the token of its flow.
@@ -246,6 +253,7 @@ fn a_refusal_has_the_status_of_its_code() {
         let expected = match name {
             "refusal-common" | "refusal-common-error" => StatusCode::BAD_REQUEST,
             "refusal-path" => StatusCode::NOT_FOUND,
+            "refusal-already-guest" => StatusCode::CONFLICT,
             "refusal-internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "refusal-home-unreachable" => StatusCode::SERVICE_UNAVAILABLE,
             name if name.starts_with("refusal") || name.starts_with("declined") => StatusCode::FORBIDDEN,

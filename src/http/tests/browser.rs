@@ -189,11 +189,6 @@ impl Site {
 
     /// The code in the one mail that waits. Not counted: whoever reads a mail does not ask the store.
     pub(super) async fn mailed_code(&self) -> String {
-        #[derive(Deserialize)]
-        struct Content {
-            decoy: bool,
-            mail: Mail,
-        }
         let calls = self.store.take();
         let mails = self.house.foundation.store.list(&outbox_items(tenant())).await.unwrap();
         let [mail] = &mails[..] else { panic!("{mails:?}") };
@@ -202,8 +197,34 @@ impl Site {
         let content: Content = self.house.foundation.ring.open(&purpose, sealed).unwrap();
         assert!(!content.decoy);
         assert!(self.store.take().len() == 1 && calls.is_empty(), "{calls:?}");
-        let digits = |word: &&str| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
         content.mail.text.split_whitespace().filter(digits).take(2).collect()
+    }
+
+    /// The newest code that was mailed to an address; none when all that was written to it are decoys.
+    pub(super) async fn code_to(&self, address: &str) -> Option<String> {
+        let mails = self.house.foundation.store.list(&outbox_items(tenant())).await.unwrap();
+        let mut found = None;
+        for mail in mails {
+            let OutboxState::Queued { sealed } = &mail.value.state else { continue };
+            let purpose = [b"outbox", tenant().as_bytes().as_slice(), mail.value.id.0.as_bytes()].concat();
+            let content: Content = self.house.foundation.ring.open(&purpose, sealed).unwrap();
+            if content.mail.to.as_str() == address && !content.decoy {
+                let code: String = content.mail.text.split_whitespace().filter(digits).take(2).collect();
+                found = found.max(Some((mail.value.created, code)).filter(|(_, code)| code.len() == 8));
+            }
+        }
+        self.store.take();
+        found.map(|(_, code)| code)
+    }
+
+    /// Goes on in another browser, whose cookies these are, and takes down those of this one.
+    pub(super) fn change_browser(&mut self, cookies: &mut BTreeMap<String, String>) {
+        std::mem::swap(&mut self.cookies, cookies);
+    }
+
+    /// Asks with any method.
+    pub(super) async fn ask(&mut self, method: Method, path: &str) -> Answer {
+        self.send(Request::builder().method(method).uri(path), String::new()).await
     }
 
     /// The journey in the browser.
@@ -226,6 +247,18 @@ impl Site {
         let [(name, value)] = &journeys[..] else { panic!("{:?}", self.cookies.keys()) };
         (name, value)
     }
+}
+
+/// What waits to be mailed.
+#[derive(Deserialize)]
+struct Content {
+    decoy: bool,
+    mail: Mail,
+}
+
+/// Half a code, as mails write it.
+fn digits(word: &&str) -> bool {
+    word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The tenant, with `more` at its end.

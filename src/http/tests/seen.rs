@@ -14,7 +14,7 @@ use crate::{
 
 impl Walk {
     /// The page that the journey owes.
-    async fn look(&mut self) -> Answer {
+    pub(super) async fn look(&mut self) -> Answer {
         let path = format!("/{}/journey/{}", tenant(), self.site.journey().id);
         self.get("page", &path).await
     }
@@ -40,7 +40,7 @@ impl Walk {
     }
 }
 
-fn refuses(answer: &Answer, code: Code) -> bool {
+pub(super) fn refuses(answer: &Answer, code: Code) -> bool {
     answer.body.contains(&code.to_string())
 }
 

@@ -73,6 +73,7 @@ fn tenant(seed: u64) -> Tenant {
         branding: Default::default(),
         policy: Default::default(),
         created: Timestamp::UNIX_EPOCH,
+        enabled: true,
     }
 }
 

@@ -2,12 +2,22 @@
 
 use super::Plan;
 use crate::{
-    domain::tenant::{Branding, Tenant, TenantPolicy},
+    domain::{
+        Domain,
+        tenant::{Branding, Tenant, TenantDomain, TenantPolicy},
+        verification::Challenge,
+    },
     flows::{
         Foundation,
-        apply::spec::{Desired, TenantSpec},
+        apply::{
+            ToPublish,
+            spec::{Desired, TenantSpec},
+        },
     },
-    store::{StoreError, records},
+    store::{
+        StoreError,
+        records::{self, TenantCutoff, sessions_over},
+    },
 };
 
 impl Plan {
@@ -35,14 +45,30 @@ impl Plan {
         let wanted = Tenant {
             id: self.tenant,
             display_name: spec.display_name.clone(),
-            domains: spec.domains.clone(),
+            domains: spec.domains.iter().map(|spec| spec.over(before.and_then(|before| before.domain(&spec.name)))).collect(),
             hosts: hosts.or_else(|| before.map(|before| before.hosts.clone())).unwrap_or_default(),
             privacy: spec.privacy.clone().or_else(|| before.map(|before| before.privacy.clone())).unwrap_or_default(),
             branding: declared.or_else(|| before.map(|before| before.branding.clone())).unwrap_or_default(),
             policy: spec.policy.clone().or_else(|| before.map(|before| before.policy.clone())).unwrap_or_default(),
             created: before.map_or(self.now, |before| before.created),
+            enabled: spec.enabled.unwrap_or(before.is_none_or(|before| before.enabled)),
         };
         self.configure(&key, stored.as_ref(), &wanted, format!("tenant {}", spec.display_name));
+        if !wanted.enabled && before.is_some_and(|before| before.enabled) {
+            let (cutoff, now) = (TenantCutoff { sessions_valid_from: self.now }, self.now);
+            let key = records::tenant_cutoff(self.tenant);
+            self.extend(|batch| batch.put_until(&key, &cutoff, Some(sessions_over(now))));
+        }
+        let unverified = |tenant: &Tenant, domain: &Domain| tenant.domain(domain).is_some_and(|claimed| !claimed.verified);
+        for TenantDomain { name, .. } in wanted.domains.iter().filter(|domain| !domain.verified) {
+            if !before.is_some_and(|before| unverified(before, name)) {
+                self.outcome.to_publish.push(ToPublish {
+                    tenant: self.tenant,
+                    domain: name.clone(),
+                    record: Challenge::of(&foundation.ring, self.tenant, name),
+                });
+            }
+        }
         self.documents.extend(logo);
         self.before = stored.map(|stored| stored.value);
         Ok(wanted.policy)

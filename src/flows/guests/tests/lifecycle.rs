@@ -2,7 +2,10 @@ use super::*;
 use crate::{
     domain::invitation::InvitationState,
     identity::account,
-    store::records::{Acceptances, Assignment},
+    store::{
+        Change,
+        records::{Acceptances, Assignment, kind},
+    },
 };
 
 const DAY: i64 = 24 * 3600;
@@ -160,4 +163,42 @@ async fn a_blocked_user_comes_back_blocked_and_who_leaves_is_said_to_have_left()
     assert!(!restored.account_enabled && restored.identity().is_some());
     assert!(scene.house.get(&records::user_cutoff(tenant(), user.id)).await.unwrap().blocked);
     assert_eq!(scene.since(before).await, [Activity::UserLeft { user: user.id }, Activity::UserRestored { user: user.id }]);
+}
+
+/// W-03: what an act does and what the log says of it are one commit.
+#[tokio::test]
+async fn w_03_each_act_is_one_commit_with_its_entries() {
+    use futures_util::FutureExt;
+    let scene = Scene::new().await;
+    let (operator, app) = (scene.operator(), scene.house.app("Expenses").await.id);
+    let (user, _) = scene.invited("sam@fabrikam.example").await;
+    let mut watch = scene.store().watch();
+    let mut entries = scene.entries().await;
+    for act in ["invite", "revoke", "assign", "unassign", "block", "unblock", "reset", "sessions", "delete", "restore", "gone"] {
+        let done = match act {
+            "invite" => operator.resend(user.id, None, Some(Message::default())).await.map(|_| ()),
+            "revoke" => operator.revoke(user.id, None).await.map(|_| ()),
+            "assign" => operator.assign(user.id, app, None).await.map(|_| ()),
+            "unassign" => operator.unassign(user.id, app).await,
+            "block" => operator.block(user.id, None).await.map(|_| ()),
+            "unblock" => operator.unblock(user.id, None).await.map(|_| ()),
+            "reset" => operator.reset_redemption(user.id, None, None, None).await.map(|_| ()),
+            "sessions" => operator.revoke_sessions(user.id, None).await.map(|_| ()),
+            "delete" => operator.delete(user.id, None).await.map(|_| ()),
+            "restore" => operator.restore(user.id, None).await.map(|_| ()),
+            _ => operator.delete(user.id, None).await.map(|_| ()),
+        };
+        done.unwrap();
+        let commits: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never().flatten())
+            .filter_map(|change| match change {
+                Change::Keys(keys) => Some(keys),
+                _ => None,
+            })
+            .collect();
+        let [commit] = commits.as_slice() else { panic!("{act}: {} commits", commits.len()) };
+        let told = scene.entries().await;
+        let written = commit.iter().filter(|key| key.kind() == kind::AUDIT_EVENT).count();
+        assert_eq!((written, told > entries), (told - entries, true), "{act}");
+        entries = told;
+    }
 }

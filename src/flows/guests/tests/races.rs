@@ -104,24 +104,3 @@ async fn a_guest_who_redeems_while_being_blocked_is_blocked() {
     assert!(!scene.user(user.id).await.account_enabled);
     scene.since(0).await;
 }
-
-/// Figures, not a test: `cargo test --lib invitations_a_second -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn invitations_a_second() {
-    for at_once in [1, 8, 64] {
-        let (_folder, scene) = on_disk().await;
-        let began = tokio::time::Instant::now();
-        let count = 256;
-        let each = (0..at_once).map(|worker| {
-            let scene = &scene;
-            async move {
-                for n in 0..count / at_once {
-                    scene.operator().invite(&invite(&format!("g{worker}.{n}@fabrikam.example"))).await.unwrap();
-                }
-            }
-        });
-        join_all(each).await;
-        println!("{at_once} at once: {:.0}/s", f64::from(count) / began.elapsed().as_secs_f64());
-    }
-}

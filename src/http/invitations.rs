@@ -1,0 +1,69 @@
+//! The link of an invitation.
+//!
+//! Opening it reads, and writes nothing, by whomever and however often it is done: mail scanners open links, run their
+//! scripts and press their buttons (checklist L-09). Who has the ticket begins a journey that knows which guest is meant, and
+//! goes on to the page that has them prove who they are; the address bar no longer shows the ticket then.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+
+use super::{
+    browser,
+    journey::Open,
+    pages::Refusal,
+    visit::{Visit, contact},
+};
+use crate::{
+    domain::{
+        InvitationId,
+        invitation::{Invitation, RedeemLink},
+        link::Sources,
+    },
+    error::Code,
+    flows::{Vestibule, directory::TenantView, journey::Journey},
+    secret::{Secret, SecretHash},
+    store::{StoreError, records},
+};
+
+/// `/redeem?tenant=…&user=…&ticket=…`.
+pub async fn redeem(State(_): State<Arc<Vestibule>>, visit: Visit) -> Response {
+    let link = match RedeemLink::parse(visit.query().unwrap_or_default()) {
+        Ok(link) => link,
+        Err(code) => return visit.refuse(code),
+    };
+    let sources = Sources { path: Some(&link.tenant), query: visit.query(), ..Sources::default() };
+    let view = match visit.vestibule.directory.context(sources).await {
+        Ok(view) => view,
+        Err(code) => return visit.refuse(code),
+    };
+    let foundation = &visit.vestibule.foundation;
+    let invitation = match find(&visit.vestibule, &view, link.invitation, &link.ticket).await {
+        Ok(invitation) => invitation,
+        Err(code) => return refuse(&visit, &view, code),
+    };
+    if let Err(code) = invitation.admit(foundation.now()) {
+        return refuse(&visit, &view, code);
+    }
+    let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
+    let journey = Journey::from_invitation(&invitation, session.as_ref(), view.tenant.id, foundation);
+    Open::begin(visit, view, journey, session).go_on()
+}
+
+/// The invitation that a link names, for somebody who has its ticket. Whether the invitation is unknown, another tenant's, or
+/// the ticket another one: the answer is the same, after the same work.
+async fn find(vestibule: &Vestibule, view: &TenantView, id: Option<InvitationId>, ticket: &Secret) -> Result<Invitation, Code> {
+    let id = id.unwrap_or(InvitationId(uuid::Uuid::nil()));
+    let key = records::invitation(view.tenant.id, id);
+    let found = vestibule.foundation.store.get(&key).await.map_err(StoreError::refusal)?.map(|stored| stored.value);
+    let nobodys = SecretHash::of(b"");
+    let right = found.as_ref().map_or(nobodys, |invitation| invitation.ticket).matches(ticket.expose());
+    found.filter(|_| right).ok_or(Code::InvitationUnknown)
+}
+
+fn refuse(visit: &Visit, view: &TenantView, code: Code) -> Response {
+    let mut refusal = Refusal::new(visit.chrome(Some(view), None), code);
+    refusal.expected_organisation = Some(view.tenant.display_name.clone());
+    refusal.contact = contact(view);
+    visit.refuse_with(refusal)
+}

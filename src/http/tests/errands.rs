@@ -1,0 +1,134 @@
+//! Leaving, and invitations by mail.
+
+use http::StatusCode;
+
+use super::{
+    browser::Site,
+    invitations::{SAM, invited},
+    seen::refuses,
+    walk::{MARIA, Walk},
+};
+use crate::{
+    domain::audit::Activity,
+    error::Code,
+    flows::{apply::tests::tenant, blocked_invitations},
+    store::records,
+};
+
+impl Walk {
+    async fn errand(&mut self, errand: &str) -> super::browser::Answer {
+        let path = format!("/{}/{errand}", tenant());
+        self.open(&path).await
+    }
+}
+
+/// A guest with a session is asked, and is out everywhere once they say so.
+#[tokio::test]
+async fn a_guest_leaves_and_every_session_ends() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let page = walk.open(&guest.link).await;
+    let review = walk.prove(&page, SAM).await;
+    walk.land(&review).await;
+    let panel = format!("/{}", tenant());
+    let panel = walk.get("panel", &panel).await;
+    assert!(panel.body.contains(&format!("id=\"leave\" href=\"/{}/leave\"", tenant())), "{}", panel.body);
+    let page = walk.errand("leave").await;
+    assert!(page.body.contains("id=\"confirm-leave\"") && page.body.contains(SAM), "{}", page.body);
+    assert!(walk.site.user(guest.user).await.is_some(), "asking is not leaving");
+    let left = walk.send("confirm", &page, "confirm", &[]).await;
+    assert!(left.status == StatusCode::OK && left.body.contains("id=\"left\""), "{}", left.body);
+    assert!(walk.site.user(guest.user).await.is_none());
+    let store = &walk.site.house.foundation.store;
+    let deleted = store.get(&records::deleted_user(tenant(), guest.user)).await.unwrap().expect("30 days");
+    assert_eq!(deleted.value.user.mail.unwrap().as_str(), SAM);
+    let cutoff = store.get(&records::user_cutoff(tenant(), guest.user)).await.unwrap().unwrap();
+    assert!(cutoff.value.blocked, "every door hears of it");
+    assert_eq!(walk.site.activities().await.last(), Some(&Activity::UserLeft { user: guest.user }));
+    // Nothing leads in any more, neither the browser's session, which is gone, nor the link.
+    let page = walk.get("panel", &format!("/{}", tenant())).await;
+    assert!(!page.body.contains("id=\"sign-out\""), "{}", page.body);
+}
+
+/// Leaving needs proof of who they are and nothing that access needs: also somebody who is blocked can.
+#[tokio::test]
+async fn a_blocked_guest_can_leave() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.site.administer(async |act| act.block(guest.user, None).await).await;
+    let page = walk.errand("leave").await;
+    assert!(page.body.contains("id=\"email\""), "{}", page.body);
+    let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+    let early = walk.send("confirm", &page, "confirm", &[]).await;
+    assert!(early.status == StatusCode::SEE_OTHER && walk.site.user(guest.user).await.is_some(), "not before it is asked");
+    let page = walk.prove(&page, SAM).await;
+    assert!(page.body.contains("id=\"confirm-leave\""), "{}", page.body);
+    let left = walk.send("confirm", &page, "confirm", &[]).await;
+    assert!(left.body.contains("id=\"left\""), "{}", left.body);
+    assert!(walk.site.user(guest.user).await.is_none());
+}
+
+#[tokio::test]
+async fn a_member_does_not_leave() {
+    let mut walk = Walk::new(Site::warm().await);
+    let page = walk.errand("leave").await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", "adele@contoso.example")]).await;
+    let page = walk.press("password", "next", &page, "password", &[("password", "correct horse battery staple")]).await;
+    assert!(refuses(&page, Code::MembersStay), "{}", page.body);
+    let answer = walk.send("confirm", &page, "confirm", &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+}
+
+/// A journey for an errand lets nobody in.
+#[tokio::test]
+async fn an_errand_never_lands() {
+    let (mut walk, _) = invited(Some(SAM)).await;
+    let page = walk.errand("leave").await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+    let page = walk.prove(&page, SAM).await;
+    for action in ["permissions", "continue", "terms"] {
+        let _ = walk.send("another form", &page, action, &[("answer", "accept")]).await;
+    }
+    let panel = walk.get("panel", &format!("/{}", tenant())).await;
+    assert!(!panel.body.contains("id=\"sign-out\""), "{}", panel.body);
+}
+
+#[tokio::test]
+async fn invitations_are_blocked_and_allowed_again_by_who_reads_the_mailbox() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let blocked = async |walk: &Walk| {
+        blocked_invitations::are_blocked(&walk.site.house.foundation, tenant(), &SAM.parse().unwrap()).await.unwrap()
+    };
+    let page = walk.errand("block-invitations").await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+    assert!(page.body.contains("id=\"prove-mailbox\"") && page.body.contains(SAM), "{}", page.body);
+    let _ = walk.send("confirm", &page, "confirm", &[("answer", "block")]).await;
+    assert!(!blocked(&walk).await, "not without the code");
+    let page = walk.press("send", "code page", &page, "send-mailbox-code", &[]).await;
+    let code = walk.site.code_to(SAM).await.unwrap();
+    let page = walk.press("mailbox", "choice", &page, "mailbox", &[("code", &code)]).await;
+    assert!(page.body.contains("id=\"invitations-allowed\"") && !blocked(&walk).await, "{}", page.body);
+    let page = walk.press("confirm", "choice", &page, "confirm", &[("answer", "block")]).await;
+    assert!(page.body.contains("id=\"invitations-blocked\"") && blocked(&walk).await, "{}", page.body);
+    let page = walk.press("confirm", "choice", &page, "confirm", &[("answer", "allow")]).await;
+    assert!(page.body.contains("id=\"invitations-allowed\"") && !blocked(&walk).await, "{}", page.body);
+    let user = guest.user;
+    let said = walk.site.activities().await;
+    assert_eq!(said[said.len() - 2..], [Activity::InvitationsBlocked { user }, Activity::InvitationsUnblocked { user }]);
+}
+
+/// Decision 3: whether an address is known is told to nobody; a member's is not different either.
+#[tokio::test]
+async fn o_11_an_unknown_address_gets_the_same_pages() {
+    let mut seen = Vec::new();
+    for email in [MARIA, "nobod@fabrikam.example"] {
+        let mut walk = Walk::new(Site::warm().await);
+        let page = walk.errand("block-invitations").await;
+        let page = walk.press("address", "next page", &page, "address", &[("email", email)]).await;
+        let page = walk.press("send", "code page", &page, "send-mailbox-code", &[]).await;
+        let calls: Vec<_> = walk.steps.iter().map(|(_, calls)| calls.clone()).collect();
+        assert_eq!(walk.site.code_to(email).await.is_some(), email == MARIA);
+        let body = page.body.replace(email, "address").replace(&page.hidden("csrf"), "token");
+        let body = body.replace(&walk.site.journey().id.to_string(), "journey");
+        seen.push((walk.site.journey_cookie().1.len() + MARIA.len() - email.len(), body, calls));
+    }
+    assert_eq!(seen[0], seen[1]);
+}

@@ -1,0 +1,453 @@
+//! Redemption by the link of an invitation: whom it lets in, and as whom.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+
+use super::{
+    browser::{Answer, Site, declared},
+    seen::refuses,
+    walk::{MARIA, Walk},
+};
+use crate::{
+    domain::{
+        UserId, VerifiedEmail,
+        audit::{Activity, Actor},
+        invitation::{Invitation, InvitationState},
+        tenant::IdentitySource,
+        user::{Identity, User, UserType, VerifiedIdentity},
+    },
+    error::Code,
+    flows::{
+        apply::tests::tenant,
+        guests::{Administration, Invite, Outcome, Purpose},
+    },
+    store::{Change, records},
+};
+
+pub(super) const SAM: &str = "sam@northwind.example";
+pub(super) const WELCOME: &str = "https://expenses.contoso.example/welcome";
+
+/// Somebody who was invited, and the link.
+pub(super) struct Guest {
+    pub(super) user: UserId,
+    pub(super) link: String,
+}
+
+pub(super) fn invite(address: Option<&str>) -> Invite {
+    Invite {
+        address: address.map(|address| address.parse().unwrap()),
+        user: None,
+        expected: None,
+        purpose: Purpose::Invite,
+        display_name: Some("Sam".into()),
+        user_type: UserType::Guest,
+        language: None,
+        redirect: Some(WELCOME.parse().unwrap()),
+        send: None,
+        sponsors: Vec::new(),
+    }
+}
+
+impl Site {
+    /// Invites, and gives the path of the link.
+    pub(super) async fn invite(&self, invite: Invite) -> Guest {
+        let invited = self.administer(async |administration| administration.invite(&invite).await).await;
+        let Outcome::Open { link, .. } = &invited.outcome else { panic!("{:?}", invited.outcome) };
+        let link = link.expose().strip_prefix("https://vestibule.example").unwrap().to_owned();
+        Guest { user: invited.user.id, link }
+    }
+
+    /// An administrator does something.
+    pub(super) async fn administer<T>(&self, act: impl AsyncFnOnce(Administration<'_>) -> Result<T, Code>) -> T {
+        let view = self.vestibule.directory.tenant(tenant()).await.unwrap().unwrap();
+        let (foundation, sender) = (&self.vestibule.foundation, &self.vestibule.sender);
+        let done = act(Administration { foundation, view: &view, actor: &Actor::Operator, sender }).await.unwrap();
+        self.store.take();
+        done
+    }
+
+    pub(super) async fn user(&self, id: UserId) -> Option<User> {
+        let found = self.house.foundation.store.get(&records::user(tenant(), id)).await.unwrap();
+        self.store.take();
+        found.map(|user| user.value)
+    }
+
+    pub(super) async fn invitation(&self, user: UserId) -> Invitation {
+        let id = self.user(user).await.unwrap().invitation.unwrap();
+        let found = self.house.foundation.store.get(&records::invitation(tenant(), id)).await.unwrap();
+        self.store.take();
+        found.unwrap().value
+    }
+
+    pub(super) async fn activities(&self) -> Vec<Activity> {
+        let events = self.house.foundation.store.list(&records::audit_events(tenant())).await.unwrap();
+        self.store.take();
+        events.into_iter().map(|event| event.value.activity).collect()
+    }
+
+    /// The tenant gets another policy, and the server hears of it.
+    pub(super) async fn policy(&self, policy: &str) {
+        self.house.apply(&declared("").replace("policy = { ", &format!("policy = {{ {policy}, "))).await;
+        self.vestibule.directory.forget(&Change::Lost);
+        self.know_the_tenant().await;
+    }
+}
+
+impl Walk {
+    /// Opens a link and goes where it leads.
+    pub(super) async fn open(&mut self, link: &str) -> Answer {
+        let opened = self.get("link", link).await;
+        assert_eq!(opened.status, StatusCode::SEE_OTHER, "{}", opened.body);
+        self.get("first page", &opened.onward()).await
+    }
+
+    /// Proves the address that the page offers to mail a code to.
+    pub(super) async fn prove(&mut self, page: &Answer, address: &str) -> Answer {
+        let page = self.press("send code", "code page", page, "send-code", &[]).await;
+        let code = self.site.code_to(address).await.expect("a code");
+        self.press("code", "next page", &page, "code", &[("code", &code)]).await
+    }
+
+    /// Has a home organisation prove somebody, as the callback does, and looks what is next.
+    pub(super) async fn prove_at_home(&mut self, subject: &str, address: Option<&str>) -> Answer {
+        let foundation = self.site.house.foundation.clone();
+        let proof = VerifiedIdentity {
+            identity: Identity { issuer: "https://login.fabrikam.example".into(), subject: subject.into() },
+            source: IdentitySource::HomeOrganisation,
+            email: address.map(|address| VerifiedEmail::proven_by_passcode(address.parse().unwrap())),
+            claimed_email: None,
+            name: Some(subject.to_owned()),
+            auth_time: foundation.now(),
+            amr: Vec::new(),
+        };
+        self.site.change_journey(|journey| journey.prove(proof, &foundation));
+        self.look().await
+    }
+
+    /// From the review of permissions to the landing.
+    pub(super) async fn land(&mut self, review: &Answer) -> Answer {
+        assert!(review.body.contains("id=\"accept\""), "{}", review.body);
+        let accepted = self.accept_all(review).await;
+        self.get("landing", &accepted.onward()).await
+    }
+}
+
+/// A walk in front of a server that has invited somebody.
+pub(super) async fn invited(address: Option<&str>) -> (Walk, Guest) {
+    let site = Site::warm().await;
+    let guest = match address {
+        Some(_) => site.invite(invite(address)).await,
+        None => nobodys_address(&site).await,
+    };
+    (Walk::new(site), guest)
+}
+
+/// A guest without any address: only an existing object may be invited like that.
+async fn nobodys_address(site: &Site) -> Guest {
+    let Guest { user, .. } = site.invite(invite(Some(SAM))).await;
+    let store = &site.house.foundation.store;
+    let stored = store.get(&records::user(tenant(), user)).await.unwrap().unwrap();
+    let without = User { mail: None, ..stored.value.clone() };
+    let address = SAM.parse().unwrap();
+    let batch = crate::store::Batch::new(crate::store::Partition::Tenant(tenant()));
+    let batch = batch.put(&records::user(tenant(), user), &without).delete(&records::address(tenant(), &address));
+    store.commit(batch.delete(&records::invited(tenant(), &address, user))).await.unwrap();
+    let again = Invite { address: None, user: Some(user), purpose: Purpose::Resend, ..invite(None) };
+    let again = site.invite(again).await;
+    // What the invitation before was sent to is nothing to compare with.
+    let invitation = site.invitation(user).await;
+    let key = records::invitation(tenant(), invitation.id);
+    let batch = crate::store::Batch::new(crate::store::Partition::Tenant(tenant()));
+    store.commit(batch.put(&key, &Invitation { address: None, ..invitation })).await.unwrap();
+    site.store.take();
+    again
+}
+
+/// Where the guest stands, and the invitation.
+async fn standing(walk: &Walk, guest: &Guest) -> (bool, bool) {
+    let pending = walk.site.user(guest.user).await.unwrap().is_pending();
+    (pending, walk.site.invitation(guest.user).await.state == InvitationState::Open)
+}
+
+#[tokio::test]
+async fn an_invited_guest_proves_the_mailbox_and_lands_where_the_invitation_leads() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let page = walk.open(&guest.link).await;
+    assert!(page.body.contains(SAM) && page.body.contains("id=\"send-code\""), "no address is asked for: {}", page.body);
+    let review = walk.prove(&page, SAM).await;
+    assert_eq!(standing(&walk, &guest).await, (true, true), "before everything is agreed nothing has changed");
+    let landing = walk.land(&review).await;
+    assert_eq!(landing.onward(), WELCOME);
+    let InvitationState::Redeemed { identity, .. } = walk.site.invitation(guest.user).await.state else { panic!("not redeemed") };
+    assert_eq!(identity.subject, format!("mailto:{SAM}"));
+    let redeemed = |activity: &&Activity| matches!(activity, Activity::Redeemed { .. });
+    assert_eq!(walk.site.activities().await.iter().filter(redeemed).count(), 1);
+
+    // From now on the link leads its guest to sign in: at once where they are, by a new proof anywhere else.
+    let again = walk.get("link", &guest.link).await;
+    assert_eq!(walk.get("landing", &again.onward()).await.onward(), WELCOME);
+    walk.site.change_browser(&mut BTreeMap::new());
+    let page = walk.open(&guest.link).await;
+    assert!(page.body.contains(&format!("value=\"{SAM}\"")), "the address can be corrected: {}", page.body);
+    let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+    let page = walk.press("send code", "code page", &page, "send-code", &[]).await;
+    let code = walk.site.code_to(SAM).await.unwrap();
+    let proven = walk.send("code", &page, "code", &[("code", &code)]).await;
+    assert_eq!(walk.get("landing", &proven.onward()).await.onward(), WELCOME, "nothing is asked twice");
+    assert_eq!(walk.site.activities().await.iter().filter(redeemed).count(), 1);
+}
+
+/// Opened on one device, finished on another.
+#[tokio::test]
+async fn the_link_can_be_opened_again_on_another_device() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let page = walk.open(&guest.link).await;
+    let _ = walk.prove(&page, SAM).await;
+    walk.site.change_browser(&mut BTreeMap::new());
+    walk.site.wait(60);
+    let page = walk.open(&guest.link).await;
+    let review = walk.prove(&page, SAM).await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+}
+
+/// L-07: another address than the one that was invited: the invited mailbox has to be proven, too.
+#[tokio::test]
+async fn l_07_an_alias_proves_the_invited_mailbox_too() {
+    for address in [Some("samuel@fabrikam.example"), Some("sam+x@northwind.example"), None] {
+        let (mut walk, guest) = invited(Some(SAM)).await;
+        let _ = walk.open(&guest.link).await;
+        let page = walk.prove_at_home("samuel", address).await;
+        assert!(page.body.contains("id=\"prove-mailbox\"") && page.body.contains("s***@northwind.example"), "{}", page.body);
+        assert!(!page.body.contains(SAM), "the invited address is not given away");
+        // No other form gets round it.
+        for (action, fields) in
+            [("permissions", [("answer", "accept")]), ("continue", [("x", "y")]), ("mailbox", [("code", "12345678")])]
+        {
+            let _ = walk.send("another form", &page, action, &fields).await;
+        }
+        assert_eq!(standing(&walk, &guest).await, (true, true));
+        let page = walk.press("send", "code page", &page, "send-mailbox-code", &[]).await;
+        let code = walk.site.code_to(SAM).await.expect("a code");
+        let review = walk.press("mailbox", "review", &page, "mailbox", &[("code", &code)]).await;
+        assert_eq!(walk.land(&review).await.onward(), WELCOME);
+        let bound = walk.site.user(guest.user).await.unwrap();
+        assert_eq!(bound.identity().unwrap().subject, "samuel", "bound to the account in use");
+    }
+}
+
+/// L-04, L-06: what one account has shown is nothing for the next.
+#[tokio::test]
+async fn l_04_the_mailbox_is_forgotten_with_the_account() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let _ = walk.open(&guest.link).await;
+    let page = walk.prove_at_home("samuel", Some("samuel@fabrikam.example")).await;
+    let page = walk.press("send", "code page", &page, "send-mailbox-code", &[]).await;
+    let code = walk.site.code_to(SAM).await.unwrap();
+    let review = walk.press("mailbox", "review", &page, "mailbox", &[("code", &code)]).await;
+    assert!(review.body.contains("id=\"accept\""));
+    let page = walk.prove_at_home("mallory", Some("mallory@fabrikam.example")).await;
+    assert!(page.body.contains("id=\"prove-mailbox\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn l_07_the_policy_can_trust_the_link_or_refuse_every_other_address() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.site.policy("alias_redemption = \"deny\"").await;
+    let _ = walk.open(&guest.link).await;
+    let page = walk.prove_at_home("samuel", Some("samuel@fabrikam.example")).await;
+    assert!(refuses(&page, Code::InvitedAsAnother) && page.body.contains("s***@northwind.example"), "{}", page.body);
+    assert!(page.body.contains("samuel@fabrikam.example") && page.body.contains("id=\"switch-account\""), "{}", page.body);
+    assert_eq!(standing(&walk, &guest).await, (true, true));
+    walk.site.policy("alias_redemption = \"link\"").await;
+    let review = walk.look().await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+    assert_eq!(standing(&walk, &guest).await, (false, false));
+}
+
+/// An alias is an address of its own: a code is mailed to it for who has the ticket, and works again the next time.
+#[tokio::test]
+async fn an_alias_can_be_proven_by_a_code_and_signs_in_again() {
+    let alias = "samuel@elsewhere.example";
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let page = walk.open(&guest.link).await;
+    let page = walk.press("switch", "address page", &page, "switch-account", &[]).await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", alias)]).await;
+    let page = walk.prove(&page, alias).await;
+    let page = walk.press("send", "code page", &page, "send-mailbox-code", &[]).await;
+    let code = walk.site.code_to(SAM).await.unwrap();
+    let review = walk.press("mailbox", "review", &page, "mailbox", &[("code", &code)]).await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+
+    walk.site.change_browser(&mut BTreeMap::new());
+    walk.site.wait(3600);
+    let page = walk.open(&format!("/{}/signin/x/{}", tenant(), walk.site.app)).await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", alias)]).await;
+    let page = walk.prove(&page, alias).await;
+    assert!(!page.body.contains("id=\"accept\"") && !refuses(&page, Code::NotInvited), "{}", page.body);
+}
+
+/// Decision 2: where there is no mailbox that could be proven, the ticket is enough; an identity is proven all the same.
+#[tokio::test]
+async fn a_guest_without_any_address_needs_the_link_only() {
+    let (mut walk, guest) = invited(None).await;
+    let page = walk.open(&guest.link).await;
+    assert!(page.body.contains("id=\"email\""), "{}", page.body);
+    let page = walk.press("address", "next page", &page, "address", &[("email", "any@where.example")]).await;
+    let review = walk.prove(&page, "any@where.example").await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+    assert_eq!(standing(&walk, &guest).await, (false, false));
+}
+
+/// A direct link matches by a verified address only, and then redeems the invitation that is open.
+#[tokio::test]
+async fn a_direct_link_redeems_the_open_invitation() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let panel = format!("/{}", tenant());
+    let page = walk.open(&panel).await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+    let review = walk.prove(&page, SAM).await;
+    assert_eq!(walk.land(&review).await.onward(), panel);
+    assert_eq!(standing(&walk, &guest).await, (false, false));
+}
+
+/// Somebody else's session does not speak for the guest: it is told, and can be left without losing the link.
+#[tokio::test]
+async fn somebody_elses_session_is_told_and_switched_in_place() {
+    let mut walk = Walk::new(Site::warm().await);
+    let review = walk.review().await;
+    walk.agree(&review).await;
+    let guest = walk.site.invite(invite(Some(SAM))).await;
+    walk.site.wait(60);
+    let opened = walk.get("link", &guest.link).await;
+    let page = walk.get("page", &opened.onward()).await;
+    assert!(refuses(&page, Code::AlreadyGuest) && page.body.contains(MARIA), "{}", page.body);
+    assert!(page.body.contains("s***@northwind.example") && page.body.contains("id=\"apps\""), "{}", page.body);
+    let page = walk.press("switch", "next page", &page, "switch-account", &[]).await;
+    assert!(page.body.contains(SAM) && page.body.contains("id=\"send-code\""), "{}", page.body);
+    let review = walk.prove(&page, SAM).await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+}
+
+/// An account that is another guest's cannot redeem, and one that comes too late is told so.
+#[tokio::test]
+async fn f_06_of_two_accounts_one_redeems_and_the_other_is_told() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.site.policy("alias_redemption = \"link\"").await;
+    // Both are in front of the last button.
+    let _ = walk.open(&guest.link).await;
+    let late = walk.prove_at_home("late", Some("late@fabrikam.example")).await;
+    let late_terms = walk.press("permissions", "terms page", &late, "permissions", &[("answer", "accept")]).await;
+    let _ = walk.press("open terms", "document", &late_terms, "open-terms", &[]).await;
+    let mut first = BTreeMap::new();
+    walk.site.change_browser(&mut first);
+    let _ = walk.open(&guest.link).await;
+    let review = walk.prove_at_home("first", Some("first@fabrikam.example")).await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+
+    walk.site.change_browser(&mut first);
+    let document = late_terms.hidden("document");
+    let pressed = walk.send("terms", &late_terms, "terms", &[("answer", "accept"), ("document", &document)]).await;
+    let told = walk.get("page", &pressed.onward()).await;
+    assert!(refuses(&told, Code::InvitationUsed), "{}", told.body);
+    assert_eq!(walk.site.user(guest.user).await.unwrap().identity().unwrap().subject, "first");
+    // The first one's account is a guest's now, and no other's.
+    let other = walk.site.invite(invite(Some("other@northwind.example"))).await;
+    walk.site.change_browser(&mut BTreeMap::new());
+    let _ = walk.open(&other.link).await;
+    let told = walk.prove_at_home("first", Some("first@fabrikam.example")).await;
+    assert!(refuses(&told, Code::AlreadyGuest), "{}", told.body);
+    assert_eq!(standing(&walk, &other).await, (true, true));
+}
+
+/// T-05: what ends while somebody is on the way ends for them.
+#[tokio::test]
+async fn t_05_an_invitation_that_ends_on_the_way_redeems_nothing() {
+    for (code, days) in
+        [(Code::InvitationReplaced, 0), (Code::InvitationRevoked, 0), (Code::AccountBlocked, 0), (Code::DomainNotAllowed, 0)]
+    {
+        let (mut walk, guest) = invited(Some(SAM)).await;
+        let page = walk.open(&guest.link).await;
+        let review = walk.prove(&page, SAM).await;
+        walk.site.wait(days * 86_400);
+        match code {
+            Code::InvitationReplaced => drop(walk.site.administer(async |act| act.resend(guest.user, None, None).await).await),
+            Code::InvitationRevoked => drop(walk.site.administer(async |act| act.revoke(guest.user, None).await).await),
+            Code::AccountBlocked => drop(walk.site.administer(async |act| act.block(guest.user, None).await).await),
+            _ => walk.site.policy("guest_domains = { deny = [\"northwind.example\"] }").await,
+        }
+        let pressed = walk.accept_all_or_stop(&review).await;
+        let told = walk.get("page", &pressed).await;
+        assert!(refuses(&told, code), "{code}: {}", told.body);
+        assert!(walk.site.user(guest.user).await.unwrap().is_pending());
+        let opened = walk.get("link", &guest.link).await;
+        let ended = matches!(code, Code::InvitationReplaced | Code::InvitationRevoked);
+        assert_eq!(refuses(&opened, code), ended, "the link itself says so: {}", opened.body);
+    }
+}
+
+impl Walk {
+    /// Presses what there is to press, and gives where that leads.
+    async fn accept_all_or_stop(&mut self, review: &Answer) -> String {
+        let pressed = self.send("permissions", review, "permissions", &[("answer", "accept")]).await;
+        let terms = self.get("next page", &pressed.onward()).await;
+        if !terms.body.contains("name=\"document\"") {
+            return pressed.onward();
+        }
+        let _ = self.press("open terms", "document", &terms, "open-terms", &[]).await;
+        let document = terms.hidden("document");
+        self.send("terms", &terms, "terms", &[("answer", "accept"), ("document", &document)]).await.onward()
+    }
+}
+
+/// Declining does not lose the link either: the page leads back to the beginning.
+#[tokio::test]
+async fn whoever_declines_can_start_again() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    let page = walk.open(&guest.link).await;
+    let review = walk.prove(&page, SAM).await;
+    let declined = walk.send("permissions", &review, "permissions", &[("answer", "cancel")]).await;
+    let again = declined.body.split("id=\"start-again\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert_eq!(standing(&walk, &guest).await, (true, true));
+    walk.site.wait(60);
+    let page = walk.get("again", &again).await;
+    let review = walk.prove(&page, SAM).await;
+    assert_eq!(walk.land(&review).await.onward(), WELCOME);
+}
+
+/// The place an invitation leads to has to be one still when somebody lands.
+#[tokio::test]
+async fn an_invitation_leads_to_the_panel_where_its_place_is_none_any_more() {
+    let site = Site::warm().await;
+    site.policy("redirect_origins = [\"https://www.contoso.example\"]").await;
+    let redirect = Some("https://www.contoso.example/welcome".parse().unwrap());
+    let guest = site.invite(Invite { redirect, ..invite(Some(SAM)) }).await;
+    let mut walk = Walk::new(site);
+    let page = walk.open(&guest.link).await;
+    let review = walk.prove(&page, SAM).await;
+    assert_eq!(walk.land(&review).await.onward(), "https://www.contoso.example/welcome");
+    walk.site.policy("redirect_origins = []").await;
+    let opened = walk.get("link", &guest.link).await;
+    assert_eq!(walk.get("landing", &opened.onward()).await.onward(), format!("/{}", tenant()));
+}
+
+/// A member who was invited reviews permissions and redeems like a guest.
+#[tokio::test]
+async fn an_invited_member_redeems_too() {
+    let site = Site::warm().await;
+    let guest = site.invite(Invite { user_type: UserType::Member, ..invite(Some(SAM)) }).await;
+    let mut walk = Walk::new(site);
+    let page = walk.open(&guest.link).await;
+    let review = walk.prove(&page, SAM).await;
+    assert!(review.body.contains("id=\"accept\""), "{}", review.body);
+    let answer = walk.send("permissions", &review, "permissions", &[("answer", "accept")]).await;
+    let mut page = walk.get("next", &answer.onward()).await;
+    if page.body.contains("name=\"document\"") {
+        let _ = walk.press("open terms", "document", &page, "open-terms", &[]).await;
+        let document = page.hidden("document");
+        page = walk.press("terms", "landing", &page, "terms", &[("answer", "accept"), ("document", &document)]).await;
+    }
+    assert_eq!(page.onward(), WELCOME);
+    let user = walk.site.user(guest.user).await.unwrap();
+    assert_eq!((user.user_type, user.external_user_state()), (UserType::Member, Some("Accepted")));
+}
