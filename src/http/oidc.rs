@@ -29,7 +29,7 @@ use crate::{
         authorize::AuthorizationResponse,
         grant::TokenRequest,
         logout::{LogoutDecision, LogoutRequest},
-        token::{Resource, UserInfo, verify_access},
+        token::{Resource, UserInfo, claimed_tenant, verify_access},
     },
 };
 
@@ -237,6 +237,10 @@ pub async fn userinfo(State(_): State<Arc<Vestibule>>, Path(authority): Path<Str
     let Some(token) = bearer(&visit) else { return not_with_this_token(&visit, Code::TokenInvalid, "Bearer") };
     let now = visit.vestibule.foundation.now();
     let Ok(verified) = verify_access(view.keys.public(), token, Resource::UserInfo, now, SignedDuration::ZERO) else {
+        if let Some(of) = claimed_tenant(token).filter(|of| *of != view.tenant.id) {
+            // For both: whose it says it is, and where it was presented (checklist W-02).
+            tracing::info!(claimed_tenant = %of, tenant = %view.tenant.id, trace = visit.trace.0, "a token of another tenant was refused");
+        }
         return not_with_this_token(&visit, Code::TokenInvalid, "Bearer error=\"invalid_token\"");
     };
     match tokens::check_person(&visit.vestibule, &view, verified.claims()).await {

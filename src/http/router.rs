@@ -72,7 +72,10 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
 /// Draws the name under which the log tells of a request.
 async fn traced(State(vestibule): State<Arc<Vestibule>>, mut request: Request, next: Next) -> Response {
     let trace = TraceId::draw(&*vestibule.foundation.entropy);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // Paths of the directory API may have addresses in them; it tells by itself which route was taken (checklist W-04).
+    let whole = request.uri().path();
+    let path = if whole.starts_with(routes::DIRECTORY_API_ROOT) { routes::DIRECTORY_API_ROOT } else { whole }.to_owned();
+    let method = request.method().clone();
     request.extensions_mut().insert(trace.clone());
     let mut response = next.run(request).await;
     tracing::debug!(%method, path, status = response.status().as_u16(), trace = trace.0, "answered");

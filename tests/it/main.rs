@@ -18,6 +18,7 @@ mod faults;
 mod foreign_provider;
 mod forms;
 mod front;
+mod graph;
 mod harness;
 mod hosts;
 mod house;

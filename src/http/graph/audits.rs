@@ -169,6 +169,8 @@ fn initiator(call: &Call, actor: &Actor) -> Value {
 fn words(activity: &Activity) -> (&'static str, &'static str, &'static str, &'static str) {
     match activity {
         Activity::Configured { .. } => ("Set Company Information", "DirectoryManagement", CORE, "Update"),
+        Activity::DomainVerified { .. } => ("Verify domain", "DirectoryManagement", CORE, "Update"),
+        Activity::DomainUnverified { .. } => ("Domain no longer verified", "DirectoryManagement", CORE, "Update"),
         Activity::UserAdded { .. } => ("Add user", USERS, CORE, "Add"),
         Activity::UserChanged { what, .. } if what == "blocked" => ("Disable account", USERS, CORE, "Update"),
         Activity::UserChanged { what, .. } if what == "unblocked" => ("Enable account", USERS, CORE, "Update"),
