@@ -206,6 +206,9 @@ fn about(activity: &Activity) -> (Option<UserId>, Vec<(&'static str, String)>) {
     match activity {
         Activity::Configured { what } => (None, vec![("what", what.clone())]),
         Activity::KeysRotated => (None, Vec::new()),
+        Activity::DomainVerified { domain } | Activity::DomainUnverified { domain } => {
+            (None, vec![("domain", domain.to_string())])
+        }
         Activity::UserChanged { user, what } => (Some(*user), vec![("what", what.clone())]),
         Activity::Redeemed { user, source, issuer } => {
             (Some(*user), vec![("source", source.clone()), ("issuer", issuer.clone())])
