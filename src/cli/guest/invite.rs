@@ -171,7 +171,13 @@ impl Reset {
     }
 }
 
-async fn again(connection: &Connection, user: &str, action: &str, body: Map<String, Value>, letter: &Letter) -> anyhow::Result<()> {
+async fn again(
+    connection: &Connection,
+    user: &str,
+    action: &str,
+    body: Map<String, Value>,
+    letter: &Letter,
+) -> anyhow::Result<()> {
     let api = Api::connect(connection).await?;
     let id = who::id(&api, user).await?;
     let request = Request::post(&["users", &id, action]).json(body.into());

@@ -43,7 +43,8 @@ impl Whom {
         let api = Api::connect(&self.connection).await?;
         let id = if deleted { who::deleted(&api, &self.user).await? } else { who::id(&api, &self.user).await? };
         api.ask(&request(&id)).await.map_err(|error| unknown(error, &self.user))?;
-        let said = if self.json { json!({ "id": id, "done": done }).to_string() } else { format!("{done}: {} ({id})", self.user) };
+        let said =
+            if self.json { json!({ "id": id, "done": done }).to_string() } else { format!("{done}: {} ({id})", self.user) };
         Ok(out::line(&said)?)
     }
 }

@@ -82,11 +82,17 @@ fn lines(user: &Value) -> Vec<(&'static str, String)> {
             lines.push(("  last error", error.to_owned()));
         }
     }
-    lines.push(("Sponsors", several(&user["sponsors"], |sponsor| format!("{} <{}>", text(&sponsor["displayName"]), mail(sponsor)))));
-    lines.push(("Apps", several(&user["appRoleAssignments"], |assignment| {
-        let app = text(&assignment["resourceDisplayName"]);
-        assignment["vestibuleRole"].as_str().map_or_else(|| app.clone(), |role| format!("{app} ({role})"))
-    })));
+    lines.push((
+        "Sponsors",
+        several(&user["sponsors"], |sponsor| format!("{} <{}>", text(&sponsor["displayName"]), mail(sponsor))),
+    ));
+    lines.push((
+        "Apps",
+        several(&user["appRoleAssignments"], |assignment| {
+            let app = text(&assignment["resourceDisplayName"]);
+            assignment["vestibuleRole"].as_str().map_or_else(|| app.clone(), |role| format!("{app} ({role})"))
+        }),
+    ));
     lines
 }
 

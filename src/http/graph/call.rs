@@ -8,10 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{
-        urls::routes::DIRECTORY_API_ROOT,
-        visit::Visit,
-    },
+    super::{urls::routes::DIRECTORY_API_ROOT, visit::Visit},
     Api, Caller, Route,
 };
 use crate::{

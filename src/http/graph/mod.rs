@@ -50,8 +50,8 @@ use crate::{
 };
 use auth::Caller;
 use call::{Asked, Call};
-pub use operator::OperatorApi;
 use limits::Limits;
+pub use operator::OperatorApi;
 use route::{Needs, Route};
 
 /// The largest body, in bytes: a batch of twenty invitations with the longest messages.
@@ -159,7 +159,8 @@ impl Api {
 /// Every decision, with the tenant that acted and was acted on: they are the same, since both are the token's (checklist W-02).
 fn tell(visit: &Visit, caller: &Caller, method: &Method, route: &str, answered: &Result<Answer, Error>) {
     let status = answered.as_ref().map_or_else(Error::status, |answer| answer.status).as_u16();
-    let (tenant, app, user) = (caller.tenant(), caller.app().map(tracing::field::display), caller.user().map(tracing::field::display));
+    let (tenant, app, user) =
+        (caller.tenant(), caller.app().map(tracing::field::display), caller.user().map(tracing::field::display));
     tracing::info!(%tenant, app, user, %method, route, status, trace = visit.trace.0, "directory API");
     metrics::counter!("vestibule_directory_requests_total", "status" => status.to_string()).increment(1);
 }

@@ -67,7 +67,8 @@ impl Guests {
 
     /// The arguments of a command, with where it finds the directory.
     fn arguments(&self, arguments: &[&str]) -> Vec<String> {
-        let mut all: Vec<String> = [&["guest"], arguments, &["--tenant", "contoso.example"]].concat().into_iter().map(str::to_owned).collect();
+        let mut all: Vec<String> =
+            [&["guest"], arguments, &["--tenant", "contoso.example"]].concat().into_iter().map(str::to_owned).collect();
         match self.door {
             Door::Here | Door::Socket => all.extend(["--config".to_owned(), text(&self.site.path("vestibule.toml")).to_owned()]),
             Door::Https => {
@@ -107,7 +108,9 @@ fn alike(text: &str) -> String {
         let head = |length: usize| rest.get(..length);
         if head(36).is_some_and(|head| head.parse::<uuid::Uuid>().is_ok()) {
             (alike, rest) = (alike + "<id>", &rest[36..]);
-        } else if head(17).is_some_and(|head| head.ends_with('Z') && head[..4].bytes().all(|b| b.is_ascii_digit()) && &head[13..14] == ":") {
+        } else if head(17)
+            .is_some_and(|head| head.ends_with('Z') && head[..4].bytes().all(|b| b.is_ascii_digit()) && &head[13..14] == ":")
+        {
             (alike, rest) = (alike + "<moment>", &rest[17..]);
         } else if let Some(after) = rest.strip_prefix("ticket=") {
             let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(after.len());
@@ -156,7 +159,12 @@ async fn told(door: Door) -> String {
     ] {
         let output = guests.guest(command);
         let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-        told += &format!("$ {} = {}\n{}", command.join(" "), output.status.code().unwrap_or(-1), String::from_utf8(said).expect("UTF-8"));
+        told += &format!(
+            "$ {} = {}\n{}",
+            command.join(" "),
+            output.status.code().unwrap_or(-1),
+            String::from_utf8(said).expect("UTF-8")
+        );
     }
     alike(&told)
 }
@@ -188,7 +196,10 @@ async fn json_has_the_fields_of_the_api_and_an_object_a_line() {
         assert!(guest.as_object().is_some_and(|members| members.keys().all(|name| !name.contains('@'))), "{guest}");
     }
     let shown = guests.json(&["show", "ana@fabrikam.example"]);
-    assert_eq!((&shown["vestibuleInvitation"]["delivery"]["state"], &shown["sponsors"]), (&"Queued".into(), &Value::Array(vec![])));
+    assert_eq!(
+        (&shown["vestibuleInvitation"]["delivery"]["state"], &shown["sponsors"]),
+        (&"Queued".into(), &Value::Array(vec![]))
+    );
     let blocked = guests.json(&["block", "bo@fabrikam.example"]);
     assert_eq!((&blocked["done"], blocked["id"].is_string()), (&"blocked".into(), true));
 }
@@ -203,7 +214,9 @@ async fn t_04_the_link_goes_to_the_guest_and_is_printed_only_on_demand() {
     assert!(!said.contains("ticket="), "{said}");
     let mail = mailbox.next_to("ana@fabrikam.example").await;
     assert!(mail.text.contains("ticket=") && mail.text.contains("Yours, Adele"), "{mail:?}");
-    assert!(soon(async || guests.json(&["show", "ana@fabrikam.example"])["vestibuleInvitation"]["delivery"]["state"] == "Sent").await);
+    assert!(
+        soon(async || guests.json(&["show", "ana@fabrikam.example"])["vestibuleInvitation"]["delivery"]["state"] == "Sent").await
+    );
     let said = done(&guests.guest(&["resend", "ana@fabrikam.example", "--show-link"]));
     assert!(said.contains("ticket="), "{said}");
     mailbox.next_to("ana@fabrikam.example").await;
@@ -221,7 +234,10 @@ async fn a_client_that_is_not_let_in_is_told_so_and_its_secret_is_no_argument() 
     let mut from_file = guests.command(&["list", "--client-secret-file", text(&guests.site.path("secret"))]);
     guests.site.write("secret", &format!("{}\n", guests.site.secrets.app));
     done(&from_file.env_remove("VESTIBULE_CLIENT_SECRET").output().expect("output"));
-    assert!(failed(&guests.command(&["list"]).env_remove("VESTIBULE_CLIENT_SECRET").output().expect("output")).contains("VESTIBULE_CLIENT_SECRET"));
+    assert!(
+        failed(&guests.command(&["list"]).env_remove("VESTIBULE_CLIENT_SECRET").output().expect("output"))
+            .contains("VESTIBULE_CLIENT_SECRET")
+    );
     assert_eq!(guests.guest(&["list", "--client-secret", "x"]).status.code(), Some(2));
     let at = |server: &str| run(&["guest", "list", "--tenant", "contoso.example", "--server", server, "--client-id", APP]);
     assert!(failed(&at("http://guests.example")).contains("https only"));
@@ -229,7 +245,9 @@ async fn a_client_that_is_not_let_in_is_told_so_and_its_secret_is_no_argument() 
     // The authority is not trusted without being named.
     let untrusted = format!("https://localhost:{}", guests.secure.port());
     let mut untrusting = vestibule();
-    untrusting.args(["guest", "list", "--tenant", TENANT, "--server", &untrusted, "--client-id", APP]).env("VESTIBULE_CLIENT_SECRET", "x");
+    untrusting
+        .args(["guest", "list", "--tenant", TENANT, "--server", &untrusted, "--client-id", APP])
+        .env("VESTIBULE_CLIENT_SECRET", "x");
     assert!(failed(&untrusting.output().expect("output")).contains("no answer"));
     assert_eq!(run(&["guest", "list"]).status.code(), Some(2), "which organisation?");
 }

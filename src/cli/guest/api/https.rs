@@ -117,7 +117,9 @@ impl Https {
     /// A token that is good for a while and is not the one that was refused.
     async fn bearer(&self, refused: Option<&Secret>) -> anyhow::Result<Secret> {
         let mut token = self.token.lock().await;
-        let good = |token: &&Token| token.until > Instant::now() && refused.is_none_or(|refused| refused.expose() != token.bearer.expose());
+        let good = |token: &&Token| {
+            token.until > Instant::now() && refused.is_none_or(|refused| refused.expose() != token.bearer.expose())
+        };
         if let Some(token) = token.as_ref().filter(good) {
             return Ok(token.bearer.clone());
         }

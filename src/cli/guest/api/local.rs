@@ -24,15 +24,9 @@ pub(in crate::cli) const DIRECTORY: &str = "/directory";
 /// One of both, whichever was there at the start.
 pub(super) enum Local {
     /// A server runs.
-    Socket {
-        config: Box<Config>,
-        tenant: String,
-    },
+    Socket { config: Box<Config>, tenant: String },
     /// None did: the store is ours until we end.
-    Here {
-        api: OperatorApi,
-        tenant: TenantId,
-    },
+    Here { api: OperatorApi, tenant: TenantId },
 }
 
 impl Local {
@@ -51,7 +45,9 @@ impl Local {
     pub(super) async fn send(&self, request: &Request) -> anyhow::Result<Raw> {
         match self {
             Self::Socket { config, tenant } => {
-                let client = Client::connect(&config.data).await?.context("the server has stopped; the same command can be given again")?;
+                let client = Client::connect(&config.data)
+                    .await?
+                    .context("the server has stopped; the same command can be given again")?;
                 let answer = client.send(http(&format!("{DIRECTORY}/{tenant}{ROOT}"), request)?).await?;
                 match serde_json::from_slice::<Failure>(answer.body()) {
                     Ok(failure) if !answer.status().is_success() => Err(failure.into()),

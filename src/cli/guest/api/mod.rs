@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn an_answer_of_a_batch_has_its_status_its_wait_and_its_body() {
-        let answer = json!({"id": "3", "status": 429, "headers": {"Retry-After": "7"}, "body": {"error": {"code": "TooManyRequests"}}});
+        let answer =
+            json!({"id": "3", "status": 429, "headers": {"Retry-After": "7"}, "body": {"error": {"code": "TooManyRequests"}}});
         let reply = Reply::of_item(&answer).unwrap();
         assert_eq!((reply.status.as_u16(), reply.wait()), (429, Duration::from_secs(7)));
         assert_eq!(reply.refused().map(|refused| refused.code), Some("TooManyRequests".into()));

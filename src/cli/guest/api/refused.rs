@@ -63,7 +63,10 @@ mod tests {
         let code = Code::NotPermitted;
         let envelope = |message: &str| {
             let inner = json!({"vbCode": code.to_string(), "request-id": "0123456789abcdef"});
-            Refused::read(code.status(), &json!({"error": {"code": "Authorization_RequestDenied", "message": message, "innerError": inner}}))
+            Refused::read(
+                code.status(),
+                &json!({"error": {"code": "Authorization_RequestDenied", "message": message, "innerError": inner}}),
+            )
         };
         let expected = format!("{code}: No. {}\n  trace 0123456789abcdef", code.next_step());
         assert_eq!(envelope("No.").to_string(), expected);

@@ -63,7 +63,8 @@ impl Request {
     /// The next page: what is below the root in a link of the server's. Host and scheme are those we talk to already.
     pub(super) fn next(link: &str) -> anyhow::Result<Self> {
         let below = link.split_once("://").and_then(|(_, rest)| rest.split_once(ROOT)).map(|(_, below)| below);
-        let target = below.filter(|below| below.starts_with('/')).context("the server's link to the next page cannot be followed")?;
+        let target =
+            below.filter(|below| below.starts_with('/')).context("the server's link to the next page cannot be followed")?;
         Ok(Self { method: Method::GET, target: target.to_owned(), body: None })
     }
 

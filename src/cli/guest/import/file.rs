@@ -230,7 +230,9 @@ impl Columns {
         let field = |at: usize| fields.get(at).map(|field| field.trim()).filter(|field| !field.is_empty());
         if fields.iter().skip(self.count).any(|field| !field.trim().is_empty()) {
             let (count, headings) = (fields.len(), self.count);
-            return Err(format!("the row has {count} columns and there are {headings} headings: a text with a comma needs quotes (\") around it"));
+            return Err(format!(
+                "the row has {count} columns and there are {headings} headings: a text with a comma needs quotes (\") around it"
+            ));
         }
         let address = field(self.address).ok_or("there is no address")?;
         let address = address.parse::<EmailAddress>().map_err(|error| format!("{address}: {error}"))?;

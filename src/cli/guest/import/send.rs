@@ -40,11 +40,18 @@ pub(super) struct Outcome {
 }
 
 enum Told {
-    Invited { id: String, link: Option<String> },
-    Accepted { id: String },
+    Invited {
+        id: String,
+        link: Option<String>,
+    },
+    Accepted {
+        id: String,
+    },
     Refused(Refused),
     /// It went through in a run that was cut off.
-    Found { id: String },
+    Found {
+        id: String,
+    },
 }
 
 /// The batches that are being sent.
@@ -199,7 +206,9 @@ async fn pass(
 
 /// Whether somebody was invited under this address since then; gives the id of the user.
 async fn went_through(api: &Api, address: &EmailAddress, since: Timestamp) -> anyhow::Result<Option<String>> {
-    for filter in [format!("mail eq {}", literal(address.as_str())), format!("otherMails/any(m:m eq {})", literal(address.as_str()))] {
+    for filter in
+        [format!("mail eq {}", literal(address.as_str())), format!("otherMails/any(m:m eq {})", literal(address.as_str()))]
+    {
         let request = Request::get(&["users"]).query("$filter", &filter).query("$select", "id,vestibuleInvitation");
         let unknown = || format!("whether {address} was invited before this was cut off cannot be looked up");
         for user in api.all(request).await.with_context(unknown)? {
@@ -265,7 +274,9 @@ impl Outcome {
                 let lost = if links { "; its link was not told, and a new one comes with a new invitation" } else { "" };
                 done(Status::Invited, id, &format!("was sent by a run that was cut off{lost}"))
             }
-            Told::Invited { id, link } => Entry { link: link.filter(|_| links).unwrap_or_default(), ..done(Status::Invited, id, "") },
+            Told::Invited { id, link } => {
+                Entry { link: link.filter(|_| links).unwrap_or_default(), ..done(Status::Invited, id, "") }
+            }
         }
     }
 }
