@@ -218,6 +218,21 @@ codes! {
     2030 MembersStay 403 AccessDenied ""
         "You belong to this organisation and cannot leave it here."
         "Ask your organisation's administrators.";
+    2031 PasswordLength 400 InvalidRequest ""
+        "This password is too short or too long."
+        "Use at least 12 characters; a few words are fine.";
+    2032 PasswordGuessable 400 InvalidRequest ""
+        "This password would be guessed soon."
+        "Take a few words that do not belong together.";
+    2033 PasswordPersonal 400 InvalidRequest ""
+        "This password has a part of your name, your address or the organisation's name in it."
+        "Take words that have nothing to do with you or the organisation.";
+    2034 PasskeyRefused 403 AccessDenied ""
+        "This passkey could not be used."
+        "Try again with a passkey that you set up for this organisation, or choose another way.";
+    2035 PasskeyCopied 403 AccessDenied ""
+        "This passkey seems to have been copied, and is not accepted."
+        "Set up your account again with a code that is mailed to you, and use a new passkey.";
 
     // The home organisation (3xxx)
     3001 HomeUnreachable 503 TemporarilyUnavailable ""

@@ -51,7 +51,7 @@
 //! | [`outbound`] | the one way out: an HTTP client that cannot be turned against its own network |
 //! | [`dns`] | TXT records, asked of name servers |
 //! | [`store`] | records over a key-value backend of four methods; the embedded file, Redis; the contract they all keep; copies, backups |
-//! | [`identity`] | how somebody proves who they are: home organisation, passcode, password |
+//! | [`identity`] | how somebody proves who they are: home organisation, passcode, passkey, password |
 //! | [`mail`] | what is mailed, how it waits in the store, how it leaves |
 //! | [`flows`] | load facts, decide purely, commit once; shared by pages, programs and the command line |
 //! | [`http`], [`i18n`] | parsing in, rendering out; the front with its strict gate; pages in several languages |
@@ -79,6 +79,7 @@
 //! | `embedded` (default) | the store in one file |
 //! | `redis` (default) | the store in Redis, for several nodes; brings `server` |
 //! | `smtp` (default) | mail by SMTP beside mail to files |
+//! | `passkeys` (default) | passkeys of accounts that live here, beside passwords; brings `server` |
 //! | `remote` | the layer as relying party of a server elsewhere |
 //! | `axum` | [`layer::Guest`] as an extractor |
 //!

@@ -64,7 +64,9 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
             clock,
             entropy,
             public_url: config.public_url.clone(),
+            lanes: Arc::default(),
             dns: Resolver::default(),
+            lanes: std::sync::Arc::default(),
         }
     } else {
         server::open(&config, None).await?.0

@@ -53,9 +53,20 @@ way-organisation-named = Bei { $organisation } anmelden
 way-code = Code per E-Mail erhalten
 way-account = Ein Konto hier verwenden
 
-# Passwort
+# Ein Konto hier
 password-lead = Mit Ihrem Konto bei { $tenant }.
 password-label = Passwort
+password-instead = Mit einem Passwort
+password-new = Neues Passwort
+password-new-hint = Mindestens 12 Zeichen. Ein paar Wörter, die nichts miteinander zu tun haben, merkt man sich leicht und errät man schwer.
+password-set-up = Mit diesem Passwort einrichten
+passkey-use = Mit einem Passkey anmelden
+passkey-set-up = Passkey einrichten
+passkey-failed = Das hat nicht geklappt. Versuchen Sie es noch einmal, oder wählen Sie unten einen anderen Weg.
+account-none = Ich habe noch kein Konto oder komme nicht hinein
+set-up-heading = Konto einrichten
+set-up-lead = Wählen Sie, wie Sie sich von jetzt an bei { $tenant } anmelden. Einen Passkey bestätigen Sie mit Ihrem Fingerabdruck, Ihrem Gesicht oder der PIN Ihres Geräts und müssen sich nichts merken.
+set-up-again = Womit Sie sich bisher angemeldet haben, gilt dann nicht mehr, und Sie werden überall sonst abgemeldet.
 
 # Weitergehen
 leaving-home-heading = Weiter zu { $name }
@@ -125,6 +136,7 @@ panel-missing = Fehlt etwas? Fragen Sie hier:
 # Das eingeladene Postfach
 mailbox-heading = Gehört dieses Postfach Ihnen?
 mailbox-lead-invited = { $tenant } hat { $address } eingeladen, und Sie sind mit einer anderen Adresse angemeldet. Um die Einladung mit diesem Konto anzunehmen, zeigen Sie, dass auch das eingeladene Postfach Ihnen gehört.
+mailbox-lead-set-up = Um Ihr Konto bei { $tenant } einzurichten, zeigen Sie, dass { $address } Ihnen gehört. So kann es niemand sonst, und Sie kommen wieder hinein, falls Sie verlieren, womit Sie sich anmelden.
 mailbox-lead-address = Um zu ändern, was { $tenant } an { $address } sendet, zeigen Sie, dass dieses Postfach Ihnen gehört.
 
 # Verlassen
@@ -150,6 +162,14 @@ invitations-blocked = { $tenant } sendet keine Einladungen mehr an { $address }.
 invitations-what = Es geht nur um Einladungen. Bestehende Gastkonten bleiben, wie sie sind, und Codes zum Anmelden werden weiter gesendet, wenn Sie danach fragen.
 invitations-block = Keine Einladungen mehr
 invitations-allow = Einladungen wieder zulassen
+
+# Eine Einladung noch einmal
+refusal-send-again = Einladung noch einmal senden
+again-heading = Ihre Einladung von { $tenant }
+again-lead = Wenn { $tenant } die Adresse { $address } eingeladen hat und die Einladung noch nicht angenommen wurde, senden wir eine neue dorthin. Die Links früherer Einladungen enden damit.
+again-button = Noch einmal senden
+again-asked = Wenn eine Einladung an { $address } darauf wartet, angenommen zu werden, ist eine neue dorthin unterwegs, es sei denn, gerade eben wurde eine gesendet.
+again-none = Nichts kommt an? Sehen Sie im Ordner für unerwünschte Nachrichten nach, prüfen Sie die Adresse auf Tippfehler, oder fragen Sie Ihre Kontaktperson bei { $tenant }, welche Adresse eingeladen wurde.
 
 # Abmelden
 out-heading = Abmelden?

@@ -53,9 +53,20 @@ way-organisation-named = Sign in at { $organisation }
 way-code = Get a code by e-mail
 way-account = Use an account here
 
-# Password
+# An account here
 password-lead = With your account at { $tenant }.
 password-label = Password
+password-instead = With a password
+password-new = New password
+password-new-hint = At least 12 characters. A few words that do not belong together are easy to remember and hard to guess.
+password-set-up = Set up with this password
+passkey-use = Sign in with a passkey
+passkey-set-up = Set up a passkey
+passkey-failed = That did not work. Try again, or choose another way below.
+account-none = I have no account yet, or cannot get in
+set-up-heading = Set up your account
+set-up-lead = Choose how you sign in to { $tenant } from now on. With a passkey you confirm with your fingerprint, your face or the PIN of your device, and have nothing to remember.
+set-up-again = What you signed in with before will no longer work, and you are signed out everywhere else.
 
 # Going on
 leaving-home-heading = Going to { $name }
@@ -125,6 +136,7 @@ panel-missing = Something missing? Ask
 # The invited mailbox
 mailbox-heading = Is this mailbox yours?
 mailbox-lead-invited = { $tenant } invited { $address }, and you are signed in with another address. To accept the invitation with this account, show that the invited mailbox is yours, too.
+mailbox-lead-set-up = To set up your account at { $tenant }, show that { $address } is yours. So nobody else can, and you get in again if you ever lose what you sign in with.
 mailbox-lead-address = To change what { $tenant } sends to { $address }, show that this mailbox is yours.
 
 # Leaving
@@ -150,6 +162,14 @@ invitations-blocked = { $tenant } sends no more invitations to { $address }.
 invitations-what = This is about invitations only. Guest accounts that exist stay as they are, and codes for signing in are still sent when you ask for them.
 invitations-block = Stop invitations
 invitations-allow = Allow invitations again
+
+# An invitation once more
+refusal-send-again = Send me the invitation again
+again-heading = Your invitation from { $tenant }
+again-lead = If { $tenant } has invited { $address } and the invitation was not accepted yet, we send a new one there. Links of earlier ones then end.
+again-button = Send it again
+again-asked = If an invitation to { $address } waits to be accepted, a new one is on its way there, unless one was sent a moment ago.
+again-none = Nothing comes? Look in the folder for unwanted mail, check the address for typing errors, or ask your contact at { $tenant } which address they invited.
 
 # Signing out
 out-heading = Sign out?

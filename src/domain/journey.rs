@@ -49,8 +49,17 @@ pub enum Person<'a> {
 pub enum Errand {
     /// To leave the organisation.
     Leave,
-    /// To have invitations by mail stopped, or sent again.
+    /// To have invitations by mail stopped, or allowed again.
     BlockInvitations,
+    /// To be sent an open invitation once more.
+    SendAgain,
+}
+
+/// Somebody who has no account here yet, or cannot get into it, and wants to set one up.
+#[derive(Clone, Copy, Debug)]
+pub struct SetUp<'a> {
+    /// Whose account it would be: who was invited by the link that was opened, or else who holds the mailbox that was proven.
+    pub user: Option<&'a User>,
 }
 
 /// What an authorization request demands beyond the usual.
@@ -81,6 +90,8 @@ pub struct Facts<'a> {
     pub invitation: Option<&'a Invitation>,
     /// What they come for, if not to get in.
     pub errand: Option<Errand>,
+    /// That they want to set up an account that lives here, instead of signing in with one.
+    pub set_up: Option<SetUp<'a>>,
     /// Whether the user is assigned to the app.
     pub assigned: bool,
     /// When the review of permissions was accepted in this journey.
@@ -106,6 +117,8 @@ pub enum Step<'a> {
     Authenticate(IdentitySource),
     /// Have it proven that this mailbox is theirs, too.
     ProveMailbox(&'a EmailAddress),
+    /// Have it chosen what opens the account from now on.
+    SetUpAccount,
     /// Say no.
     Refuse(Code),
     /// Show what is shared, and with whom.
@@ -212,10 +225,44 @@ fn recognised<'a>(facts: &Facts<'a>) -> Result<Recognised<'a>, Step<'a>> {
     Err(match facts.person {
         Person::Unknown => Step::Identify,
         Person::Claims(None) => Step::Refuse(Code::NoIdentitySource),
+        Person::Claims(Some(IdentitySource::LocalAccount)) if facts.set_up.is_some() => set_up(facts),
         Person::Claims(Some(source)) => Step::Authenticate(source),
         Person::Refused(code) => Step::Refuse(code),
         Person::Recognised(known) => return Ok(known),
     })
+}
+
+/// The next step of who wants to set up an account. A mailbox is proven first, as for redemption; an account that there is
+/// already is set up anew by the same proof, and nothing else is known of it before.
+fn set_up<'a>(facts: &Facts<'a>) -> Step<'a> {
+    let user = facts.set_up.and_then(|set_up| set_up.user);
+    let policy = &facts.tenant.policy;
+    if let (Some(invitation), Some(user)) = (facts.invitation, user.filter(|user| user.is_pending())) {
+        match redemption::may_set_up(user, invitation, facts.mailbox, policy) {
+            Ok(()) => {}
+            Err(Objection::Mailbox(address)) => return Step::ProveMailbox(address),
+            Err(Objection::Refusal(code)) => return Step::Refuse(code),
+        }
+    } else {
+        let Some(address) = facts.address else { return Step::Identify };
+        if facts.mailbox.is_none_or(|mailbox| mailbox.address() != address) {
+            return Step::ProveMailbox(address);
+        }
+        if user.is_some_and(|user| !user.holds(address)) {
+            return Step::Refuse(Code::InvitedAsAnother);
+        }
+    }
+    let Some(user) = user else { return Step::Refuse(Code::NotInvited) };
+    if let Err(code) = redemption::admit(user, None, facts.invitation, policy) {
+        return Step::Refuse(code);
+    }
+    match &user.external {
+        None => Step::Refuse(Code::NotInvited),
+        Some(ExternalUserState::Accepted { source, .. }) if *source != IdentitySource::LocalAccount => {
+            Step::Refuse(Code::BoundToAnotherIdentity)
+        }
+        Some(_) => Step::SetUpAccount,
+    }
 }
 
 /// The next step of an errand. It needs proof of who they are, and nothing that access needs: somebody who is blocked, or
@@ -228,6 +275,8 @@ fn run<'a>(errand: Errand, facts: &Facts<'a>) -> Step<'a> {
             Ok(known) if known.user.external.is_none() => Step::Refuse(Code::MembersStay),
             Ok(_) => Step::Confirm(errand),
         },
+        // It is mailed, so nothing has to be proven to ask for it.
+        Errand::SendAgain => facts.address.map_or(Step::Identify, |_| Step::Confirm(errand)),
         // About an address, whoever has it: there need be no user, and nobody learns whether there is one.
         Errand::BlockInvitations => match facts.address {
             None => Step::Identify,
@@ -251,165 +300,4 @@ fn permissions_owed(facts: &Facts<'_>, user: &User) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::{
-        AgreementId,
-        redemption::tests::{guest, proven},
-        tenant::{TenantDomain, TenantPolicy},
-        terms::{AgreementFile, Answer, DocumentId, FileVersion, MediaType, Scope},
-    };
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn tenant() -> Tenant {
-        Tenant {
-            id: TenantId(uuid::Uuid::from_u128(1)),
-            display_name: "Contoso".into(),
-            domains: vec![TenantDomain { name: "contoso.example".parse().unwrap(), verified: true, dns: None }],
-            hosts: Vec::new(),
-            privacy: Default::default(),
-            branding: Default::default(),
-            policy: TenantPolicy::default(),
-            created: at(0),
-            enabled: true,
-        }
-    }
-
-    fn agreement(versions: u32) -> Agreement {
-        Agreement {
-            id: AgreementId(uuid::Uuid::from_u128(9)),
-            name: "terms".into(),
-            order: 0,
-            must_open: true,
-            scope: Scope::default(),
-            files: vec![AgreementFile {
-                language: "en".parse().unwrap(),
-                display_name: "Terms".into(),
-                versions: (1..=versions)
-                    .map(|version| FileVersion {
-                        version,
-                        document: DocumentId::of(&version.to_be_bytes()),
-                        media: MediaType::Text,
-                        major: true,
-                        published: at(0),
-                    })
-                    .collect(),
-            }],
-            published: true,
-        }
-    }
-
-    fn answer(version: u32, answer: Answer) -> Acceptance {
-        Acceptance {
-            agreement: agreement(1).id,
-            user: guest("sam@home.example", None).id,
-            language: "en".parse().unwrap(),
-            version,
-            document: DocumentId::of(&version.to_be_bytes()),
-            answer,
-            app: None,
-            at: at(5),
-        }
-    }
-
-    fn facts<'a>(tenant: &'a Tenant, person: Person<'a>, agreements: &'a [Agreement]) -> Facts<'a> {
-        Facts {
-            tenant,
-            app: None,
-            person,
-            address: None,
-            mailbox: None,
-            invitation: None,
-            errand: None,
-            assigned: false,
-            permissions_accepted: None,
-            agreements,
-            recorded: &[],
-            given: &[],
-            languages: &[],
-            demands: Demands::default(),
-        }
-    }
-
-    #[test]
-    fn a_pending_guest_walks_the_whole_journey_and_a_returning_one_none_of_it() {
-        let (tenant, agreements) = (tenant(), [agreement(1)]);
-        let mut known = facts(&tenant, Person::Unknown, &agreements);
-        assert_eq!(next(&known), Step::Identify);
-        known.person = Person::Claims(Some(IdentitySource::HomeOrganisation));
-        assert_eq!(next(&known), Step::Authenticate(IdentitySource::HomeOrganisation));
-        let (user, proof) = (guest("sam@home.example", None), proven("sam", "sam@home.example", true, true));
-        known.person = Person::Recognised(Recognised { user: &user, auth_time: at(1), began: at(1), proof: Some(&proof) });
-        assert_eq!(next(&known), Step::ReviewPermissions);
-        known.permissions_accepted = Some(at(2));
-        assert!(matches!(next(&known), Step::Terms(_)));
-        let given = [answer(1, Answer::Accepted)];
-        known.given = &given;
-        assert_eq!(next(&known), Step::Redeem);
-
-        let user = redemption::redeem(user, &proof, at(2), at(3)).unwrap();
-        let mut returning = facts(&tenant, Person::Unknown, &agreements);
-        returning.person = Person::Recognised(Recognised { user: &user, auth_time: at(1), began: at(1), proof: None });
-        returning.recorded = &given;
-        assert_eq!(next(&returning), Step::Land);
-        let agreements = [agreement(2)];
-        returning.agreements = &agreements;
-        assert!(matches!(next(&returning), Step::Terms(owed) if owed.version.version == 2), "a new version is asked once");
-    }
-
-    #[test]
-    fn demands_of_the_request_are_met() {
-        let tenant = tenant();
-        let user = guest("sam@home.example", Some("sam"));
-        let mut known =
-            facts(&tenant, Person::Recognised(Recognised { user: &user, auth_time: at(10), began: at(10), proof: None }), &[]);
-        assert_eq!(next(&known), Step::Land);
-        known.demands.authenticated_since = Some(at(11));
-        assert_eq!(next(&known), Step::Identify);
-        known.demands = Demands { permissions_since: Some(at(11)), ..Demands::default() };
-        assert_eq!(next(&known), Step::ReviewPermissions);
-    }
-
-    proptest! {
-        /// L-15: no facts with anything owed ever yield a landing.
-        #[test]
-        fn l_15_nothing_lands_while_something_is_owed(
-            bound in any::<bool>(), enabled in any::<bool>(), proof in any::<bool>(), consent in any::<bool>(),
-            reviewed_since in 0i64..4, current in 1u32..4, recorded in prop::collection::vec((1u32..4, any::<bool>()), 0..4),
-            given in prop::collection::vec((1u32..4, any::<bool>()), 0..3), assignment in any::<bool>(), assigned in any::<bool>(),
-            valid_from in 0i64..3, auth in 0i64..3,
-        ) {
-            let mut tenant = tenant();
-            tenant.policy.permissions_reviewed_since = Some(at(reviewed_since));
-            let mut user = guest("sam@home.example", bound.then_some("sam"));
-            user.account_enabled = enabled;
-            user.sessions_valid_from = at(valid_from);
-            let identity = proven("sam", "sam@home.example", true, true);
-            let agreements = [agreement(current)];
-            let to_answer = |(version, accepted): &(u32, bool)| answer(*version, if *accepted { Answer::Accepted } else { Answer::Declined });
-            let recorded: Vec<_> = recorded.iter().map(to_answer).collect();
-            let given: Vec<_> = given.iter().map(to_answer).collect();
-            let app = App {
-                id: AppId(uuid::Uuid::from_u128(3)), display_name: String::new(), description: None, homepage: None, redirect_uris: Vec::new(),
-                post_logout_redirect_uris: Vec::new(), client: crate::domain::app::ClientType::Public, pkce: Default::default(), visible: true,
-                assignment_required: assignment, enabled: true, permissions: Vec::new(),
-                delegated_permissions: vec![], id_token_alg: crate::domain::app::SigningAlg::RS256, access_token_alg: crate::domain::app::SigningAlg::ES256,
-            };
-            let person = Person::Recognised(Recognised { user: &user, auth_time: at(auth), began: at(auth), proof: proof.then_some(&identity) });
-            let facts = Facts { recorded: &recorded, given: &given, permissions_accepted: consent.then(|| at(9)), assigned, app: Some(&app),
-                ..facts(&tenant, person, &agreements) };
-            if next(&facts) == Step::Land {
-                prop_assert!(bound && enabled && (assigned || !assignment) && given.is_empty() && !consent);
-                prop_assert!(reviewed_since == 0, "accepted at 0, so a later review is owed");
-                prop_assert!(auth >= valid_from);
-                let last = recorded.iter().rev().find(|a| a.version == current);
-                prop_assert_eq!(last.map(|a| a.answer), Some(Answer::Accepted));
-            }
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, directory::TenantView, seen::Seen, session::Session};
+use super::{Foundation, accounts::Credential, directory::TenantView, seen::Seen, session::Session};
 use crate::{
     domain::{
         EmailAddress, InvitationId, SessionId, TenantId, UserId, VerifiedEmail,
@@ -19,7 +19,7 @@ use crate::{
         user::VerifiedIdentity,
     },
     error::Code,
-    identity::upstream::UpstreamAttempt,
+    identity::{passkey::Ceremony, upstream::UpstreamAttempt},
     oidc::{AuthorizeRequest, authorize::Prompts},
     secret::constant_time_eq,
 };
@@ -84,6 +84,12 @@ pub struct Journey {
     pub proof: Option<Proof>,
     /// The mailbox that was proven beside it, or, on an errand about an address, without it.
     pub mailbox: Option<VerifiedEmail>,
+    /// Whether they want to set up an account that lives here.
+    pub setting_up: bool,
+    /// What the browser was asked to do with a passkey.
+    pub ceremony: Option<Ceremony>,
+    /// What is to open the account that is set up, written when its guest redeems.
+    pub credential: Option<Credential>,
     /// When the review of permissions was accepted.
     pub permissions_accepted: Option<Timestamp>,
     /// Which documents were opened.
@@ -144,6 +150,9 @@ impl Journey {
             codes_sent: 0,
             proof: None,
             mailbox: None,
+            setting_up: false,
+            ceremony: None,
+            credential: None,
             permissions_accepted: None,
             opened: Vec::new(),
             given: Vec::new(),
@@ -231,6 +240,12 @@ impl Journey {
         self.chosen = Some(source);
     }
 
+    /// Sets up an account that lives here, instead of signing in with one.
+    pub fn set_up(&mut self) {
+        self.choose(IdentitySource::LocalAccount);
+        self.setting_up = true;
+    }
+
     /// Takes down what was proven. What was agreed to before was agreed to by somebody else.
     pub fn prove(&mut self, identity: VerifiedIdentity, foundation: &Foundation) {
         self.forget_proof();
@@ -259,6 +274,9 @@ impl Journey {
         self.codes_sent = 0;
         self.proof = None;
         self.mailbox = None;
+        self.setting_up = false;
+        self.ceremony = None;
+        self.credential = None;
         self.permissions_accepted = None;
         self.opened.clear();
         self.given.clear();
@@ -317,7 +335,7 @@ pub fn ways(view: &TenantView, address: &EmailAddress) -> Vec<IdentitySource> {
     let applies = |source: &IdentitySource| match source {
         IdentitySource::HomeOrganisation => view.federation_for(&address.domain()).is_some(),
         IdentitySource::OneTimePasscode => true,
-        IdentitySource::LocalAccount => false,
+        IdentitySource::LocalAccount => true,
     };
     view.tenant.policy.redemption_order.iter().copied().filter(applies).collect()
 }

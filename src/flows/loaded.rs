@@ -15,7 +15,7 @@ use crate::{
         InvitationId, LanguageTag,
         app::App,
         invitation::Invitation,
-        journey::{Demands, Facts, Person, Recognised, next},
+        journey::{Demands, Facts, Person, Recognised, SetUp, next},
         tenant::IdentitySource,
         terms::Acceptance,
         user::User,
@@ -44,6 +44,8 @@ pub struct Loaded {
     pub session: Option<Session>,
     /// The invitation whose link was opened.
     pub invitation: Option<Invitation>,
+    /// Whose account would be set up, where somebody wants to.
+    pub account: Option<User>,
     /// Whom this browser has a session of, where somebody else was invited.
     pub met: Option<User>,
 }
@@ -131,7 +133,13 @@ impl Loaded {
         let read = match (&journey.proof, &recognition, session) {
             (Some(proof), Some(recognition), _) => recognition.finish(foundation, &proof.identity, &mut entries).await?,
             (_, _, Some(_)) => Ok(PersonRecords::from_entries(&mut entries, app)?),
-            _ => return Ok(Read { loaded: Self::unproven(view, journey), records: PersonRecords::default(), beside }),
+            _ => {
+                let loaded = match journey.setting_up {
+                    true => Self::setting_up(foundation, view, journey).await?,
+                    false => Self::unproven(view, journey),
+                };
+                return Ok(Read { loaded, records: PersonRecords::default(), beside });
+            }
         };
         // What the link leads to comes first: where it has ended, nobody is anybody by it.
         let leads = opened.map_or(Ok(()), |opened| match &invitation {
@@ -157,6 +165,30 @@ impl Loaded {
             journey.chosen.filter(|chosen| ways.contains(chosen)).or(ways.first().copied())
         });
         Self { source, ..Self::default() }
+    }
+
+    /// Somebody who has proven nothing but, perhaps, a mailbox, and wants to set up an account: of whom they were invited as,
+    /// or of who holds that mailbox.
+    async fn setting_up(foundation: &Foundation, view: &TenantView, journey: &Journey) -> Result<Self, StoreError> {
+        let (store, tenant) = (&foundation.store, view.tenant.id);
+        let mut loaded = Self::unproven(view, journey);
+        let user = match (&journey.invitation, &journey.mailbox) {
+            (Some(opened), _) => {
+                let invitation = store.get(&records::invitation(tenant, opened.id)).await?.map(|stored| stored.value);
+                let leads = invitation.as_ref().filter(|invitation| invitation.user == opened.user);
+                if let Err(code) = leads.ok_or(Code::InvitationUnknown).and_then(|leads| leads.admit(foundation.now())) {
+                    return Ok(Self { refused: Some(code), ..Self::default() });
+                }
+                loaded.invitation = invitation;
+                Some(opened.user)
+            }
+            (None, Some(mailbox)) => store.get(&records::address(tenant, mailbox.address())).await?.map(|index| index.value.user),
+            (None, None) => None,
+        };
+        if let Some(user) = user {
+            loaded.account = store.get(&records::user(tenant, user)).await?.map(|stored| stored.value);
+        }
+        Ok(loaded)
     }
 
     /// What the records of a user say.
@@ -202,6 +234,7 @@ impl Loaded {
             mailbox: journey.mailbox.as_ref(),
             invitation: journey.invitation.as_ref().and(self.invitation.as_ref()),
             errand: journey.errand,
+            set_up: journey.setting_up.then_some(SetUp { user: self.account.as_ref() }),
             assigned: self.assignment.is_some(),
             permissions_accepted: journey.permissions_accepted,
             agreements: &view.agreements,
@@ -233,6 +266,7 @@ impl Loaded {
             mailbox: None,
             invitation: None,
             errand: None,
+            set_up: None,
             assigned: self.assignment.is_some(),
             permissions_accepted: None,
             agreements: &view.agreements,

@@ -1,5 +1,6 @@
 //! Load facts, decide purely, commit once: what pages, programs and the command line share.
 
+pub mod accounts;
 pub mod apply;
 pub mod audit;
 pub mod blocked_invitations;
@@ -23,6 +24,7 @@ pub mod prove;
 pub mod redeem;
 pub mod restored;
 mod seen;
+pub mod send_again;
 pub mod session;
 mod single_flight;
 pub mod tokens;
@@ -39,7 +41,7 @@ pub use seen::Seen;
 
 use crate::{
     domain::WebUrl,
-    identity::{account::Accounts, passcode::Passcodes, upstream::Upstreams},
+    identity::{account::Accounts, passcode::Passcodes, passkey::Passkeys, upstream::Upstreams},
     live::{FeedLog, LiveState},
     mail::{Outbox, Sender},
 };
@@ -63,6 +65,8 @@ pub struct Vestibule {
     pub passcodes: Passcodes,
     /// Passwords.
     pub accounts: Accounts,
+    /// Passkeys.
+    pub passkeys: Passkeys,
     /// Mail to be sent.
     pub outbox: Outbox,
     /// Who mails are from.

@@ -60,6 +60,6 @@ pub async fn declared(
     {
         return Ok(None);
     }
-    let record = accounts.hash(password).await.map_err(DeclareError::Refused)?;
+    let record = accounts.hash(password, &[]).await.map_err(DeclareError::Refused)?;
     Ok(Some(Change { key, read, record }))
 }

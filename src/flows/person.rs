@@ -143,8 +143,13 @@ impl<'a> Recognition<'a> {
         }
         let local = proof.source == IdentitySource::LocalAccount;
         if local && self.invited.is_none() {
-            let own = read.pop().map(|(_, records)| records).filter(|records| records.user.is_some());
-            return Ok(own.map(|records| PersonRecords { by_identity, ..records }).ok_or(Code::NotInvited));
+            let Some((own, user)) = read.pop().and_then(|(_, own)| own.user.clone().map(|user| (own, user.value))) else {
+                return Ok(Err(Code::NotInvited));
+            };
+            // A guest who has redeemed in another way keeps to that, whatever opens an account of theirs here.
+            let elsewhere = user.identity().is_some_and(|bound| *bound != proof.identity);
+            let own = PersonRecords { by_identity, ..own };
+            return Ok(if elsewhere { Err(Code::BoundToAnotherIdentity) } else { Ok(own) });
         }
         let mut ids = [by_identity.as_ref(), by_address.as_ref()].map(|found| found.map(|found| found.value.user));
         if local {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::{
-    Vestibule,
+    Vestibule, accounts,
     directory::TenantView,
     journey::{Journey, ways},
     loaded::Loaded,
@@ -261,7 +261,7 @@ pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut
     Ok(())
 }
 
-/// Takes the password of one of the tenant's own people.
+/// Takes the password of an account that lives here.
 ///
 /// # Errors
 /// [`Code::PasswordWrong`], also when there is no such person; [`Code::TooManyCodes`] after too many tries.
@@ -277,15 +277,8 @@ pub async fn verify_password(
     let holder = vestibule.foundation.store.get(&index).await.map_err(StoreError::refusal)?.map(|index| index.value.user);
     let user = vestibule.accounts.verify(view.tenant.id, &address, holder, password).await?;
     let now = vestibule.foundation.now();
-    let identity = VerifiedIdentity {
-        identity: Identity { issuer: view.keys.issuer().as_str().to_owned(), subject: user.to_string() },
-        source: IdentitySource::LocalAccount,
-        email: view.tenant.verified_member_address(&address),
-        claimed_email: Some(address.to_string()),
-        name: None,
-        auth_time: now,
-        amr: vec!["pwd".to_owned()],
-    };
+    let email = view.tenant.verified_member_address(&address);
+    let identity = accounts::proven(view, user, &accounts::PASSWORD_AMR, email, Some(address.to_string()), now);
     journey.prove(identity, &vestibule.foundation);
     Ok(())
 }

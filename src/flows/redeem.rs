@@ -5,7 +5,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Vestibule, audited,
+    Vestibule,
+    accounts::{self, Credentials},
+    audited,
     directory::TenantView,
     journey::Journey,
     loaded::{Loaded, Read},
@@ -21,6 +23,7 @@ use crate::{
         invitation::{Invitation, InvitationState},
         journey::{Step, next},
         redemption::redeem,
+        tenant::IdentitySource,
         terms::{Acceptance, Answer},
         user::{ExternalUserState, User},
     },
@@ -70,16 +73,42 @@ pub async fn commit_agreed(
             _ => return Ok(()),
         }
         read_newest_invitation(vestibule, view, &mut records).await?;
-        let (batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
+        let account = new_account(vestibule, view, journey, &records).await?;
+        let (mut batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
+        if let (Some(before), Some(credential)) = (&account, &journey.credential) {
+            batch = before.replace(batch, credential);
+        }
         crash::point("redeem-decided");
         if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
             crash::point("redeem-committed");
             journey.given.clear();
             journey.permissions_accepted = None;
+            journey.credential = None;
             journey.seen = Seen::of(&after, now);
             return Ok(());
         }
     }
+}
+
+/// What the account of a guest who is about to redeem with one was opened by until now, which is what they have just set up
+/// takes the place of; `None` for everybody else.
+async fn new_account(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &Journey,
+    records: &PersonRecords,
+) -> Result<Option<Credentials>, Code> {
+    let pending = records.user.as_ref().map(|stored| &stored.value).filter(|user| user.is_pending());
+    let (Some(user), Some(proof)) = (pending, &journey.proof) else { return Ok(None) };
+    if proof.identity.source != IdentitySource::LocalAccount {
+        return Ok(None);
+    }
+    if journey.credential.is_none() || proof.identity.identity != accounts::identity(view, user.id) {
+        // Something of before a reset, or of somebody else: it redeems nothing.
+        return Err(Code::BoundToAnotherIdentity);
+    }
+    let before = Credentials::read(&vestibule.foundation, view.tenant.id, user.id).await.map_err(StoreError::refusal)?;
+    Ok(Some(before))
 }
 
 /// Has the records include the invitation that the guest has, whichever link they came by: it is redeemed with them.
@@ -135,6 +164,9 @@ fn agreed(
         activities.extend(fresh.iter().map(answered));
         recorded.extend(fresh);
         batch = batch.unchanged(&key, read.acceptances.as_ref()).put(&key, recorded);
+    }
+    if let Some(credential) = journey.credential.as_ref().filter(|_| stored.value.is_pending()) {
+        activities.push(Activity::AccountSetUp { user: user.id, with: credential.label().to_owned(), recovered: false });
     }
     let actor = Actor::User(user.id);
     after.user = Some(user);

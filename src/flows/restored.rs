@@ -5,6 +5,9 @@
 //! anybody is served, everything of that sort ends: all sessions of every tenant are cut off as of now, at every door; refresh
 //! families, one-time codes and mails that waited are deleted. People sign in again; nothing else is lost.
 //!
+//! So do the links of invitations that were open: one that was taken back since, or replaced by a newer one, would lead in
+//! again. They expire; their guests can be sent new ones, also by asking themselves, and direct links work as ever.
+//!
 //! What an administrator changed since (blocks, removals, rotated keys) is gone with the newer store and has to be done again.
 
 use jiff::Timestamp;
@@ -15,11 +18,12 @@ use crate::{
     domain::{
         TenantId,
         audit::{Activity, Actor},
+        invitation::{Invitation, InvitationState},
     },
     mail::{OutboxItem, OutboxState},
     store::{
         Batch, Entry, Key, Partition, Races, StoreError,
-        records::{self, Backup, Delivery, DeliveryState, Store, TenantCutoff, decode, kind, sessions_over},
+        records::{self, Backup, Delivery, DeliveryState, Store, Stored, TenantCutoff, decode, kind, sessions_over},
         walk::{self, Walk},
     },
 };
@@ -39,6 +43,7 @@ pub async fn end_all_if_restored(store: &Store, clock: &dyn Clock) -> Result<Opt
             walk::delete(&**store.backend(), Key::new(Partition::Tenant(tenant), kind, &[]), is_trace).await?;
         }
         end_deliveries(store, tenant, clock.now()).await?;
+        end_links(store, tenant, clock.now()).await?;
         cut_off(store, tenant, clock.now(), mark.value.taken).await?;
     }
     match store.commit(Batch::new(Partition::Global).unchanged(&key, Some(&mark)).delete(&key)).await {
@@ -46,6 +51,28 @@ pub async fn end_all_if_restored(store: &Store, clock: &dyn Clock) -> Result<Opt
         Ok(()) | Err(StoreError::Conflict) => Ok(Some(mark.value)),
         Err(error) => Err(error),
     }
+}
+
+/// Has the link of every invitation expire that was open when the backup was taken.
+async fn end_links(store: &Store, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
+    let mut walk = Walk::under(&**store.backend(), Key::new(Partition::Tenant(tenant), kind::INVITATION, &[]));
+    while let Some(entry) = walk.next().await? {
+        let stored: Stored<Invitation> = decode(entry)?;
+        let Invitation { id, created, expires, .. } = stored.value;
+        let ends = stored.value.state == InvitationState::Open && expires.is_none_or(|end| end > now);
+        if !ends || created > now {
+            continue;
+        }
+        let key = records::invitation(tenant, id);
+        let ended = Invitation { expires: Some(now), ..stored.value.clone() };
+        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&stored)).put(&key, &ended);
+        match store.commit(batch).await {
+            // Whoever was faster has ended it, too, or it was redeemed on a node that had come to the end of this.
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The trace of a mail that was given up is for people to read, and is not sent.
@@ -107,6 +134,7 @@ mod tests {
         },
         live::{Live, SessionStanding},
         mail::{MailId, outbox_item},
+        secret::SecretHash,
         server,
         store::Write,
     };
@@ -121,6 +149,48 @@ mod tests {
             count += 1;
         }
         count
+    }
+
+    /// A link that was replaced or taken back after the backup was taken does not lead in again.
+    #[tokio::test]
+    async fn f_31_links_of_invitations_that_were_open_expire() {
+        let house = House::new();
+        house.apply(&contoso("")).await;
+        let (store, now) = (&house.foundation.store, house.foundation.now());
+        let invitation = |number: u128, state, expires| Invitation {
+            id: InvitationId(Uuid::from_u128(number)),
+            user: UserId(Uuid::from_u128(number)),
+            address: None,
+            redirect: "https://expenses.contoso.example/".parse().unwrap(),
+            ticket: SecretHash::of(b"x"),
+            invited_by: Actor::Operator,
+            created: now,
+            expires,
+            state,
+        };
+        let replaced = InvitationState::Replaced { at: now };
+        let before = [
+            invitation(1, InvitationState::Open, None),
+            invitation(2, InvitationState::Open, Some(now + SignedDuration::from_hours(9))),
+            invitation(3, InvitationState::Open, Some(now)),
+            invitation(4, replaced.clone(), None),
+        ];
+        let mut batch = Batch::new(Partition::Tenant(tenant()));
+        for invitation in &before {
+            batch = batch.put(&records::invitation(tenant(), invitation.id), invitation);
+        }
+        store.commit(batch).await.unwrap();
+        store.commit(Batch::new(Partition::Global).put(&records::backup(), &Backup { taken: None })).await.unwrap();
+        house.clock.advance(3600);
+        let restored = house.foundation.now();
+        end_all_if_restored(store, &*house.foundation.clock).await.unwrap();
+        let mut after = Vec::new();
+        for invitation in &before {
+            let found = store.get(&records::invitation(tenant(), invitation.id)).await.unwrap().unwrap().value;
+            after.push((found.state, found.expires));
+        }
+        let open = |expires| (InvitationState::Open, Some(expires));
+        assert_eq!(after, [open(restored), open(restored), open(now), (replaced, None)]);
     }
 
     #[tokio::test]

@@ -67,7 +67,7 @@ impl Seen {
         match step {
             Step::ProveMailbox(_) | Step::ReviewPermissions | Step::Terms(_) | Step::Redeem => true,
             Step::Land => (SignedDuration::ZERO..=LiveState::MAX_SILENCE).contains(&now.duration_since(self.at)),
-            Step::Identify | Step::Authenticate(_) | Step::Refuse(_) | Step::Confirm(_) => false,
+            Step::Identify | Step::Authenticate(_) | Step::SetUpAccount | Step::Refuse(_) | Step::Confirm(_) => false,
         }
     }
 }

@@ -79,8 +79,8 @@ pub async fn answer(vestibule: &Vestibule, view: &Arc<TenantView>, request: Toke
     let client = authenticate(view.apps.get(&request.credentials.id), &request.credentials)?;
     match request.grant {
         Grant::Code(exchange) => trade_code(vestibule, view, &client, &exchange).await,
-        Grant::Refresh { token, scope } => {
-            let scopes = scope.and_then(|scope| Scopes::parse_for(&scope, view.keys.issuer().base()));
+        Grant::Refresh { token, scopes } => {
+            let scopes = scopes.and_then(|scopes| Scopes::parse_for(&scopes, view.keys.issuer().base()));
             refresh(vestibule, view, &client, &token, scopes).await
         }
         Grant::ClientCredentials { scope } => {

@@ -1,4 +1,4 @@
-//! The few static files of the pages: one style sheet, one script, one icon; embedded, named by their content, cached for ever.
+//! The few static files of the pages: one style sheet, two scripts, one icon; embedded, named by their content, cached for ever.
 //!
 //! A tenant's accent colour is a style sheet too, written from its [`Color`]. So no page needs an inline style, and the
 //! content security policy of pages allows none.
@@ -23,6 +23,10 @@ pub static STYLE: LazyLock<Asset> =
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("vestibule", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/vestibule.js"))
 });
+
+/// The script of pages that use passkeys.
+pub static PASSKEY: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("passkey", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/passkey.js")));
 
 /// The icon in the browser's tab.
 pub static ICON: LazyLock<Asset> =
@@ -63,7 +67,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 fn serve(name: &str) -> Response {
-    let asset = [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.name == name);
+    let asset = [&*STYLE, &*SCRIPT, &*PASSKEY, &*ICON].into_iter().find(|asset| asset.name == name);
     if let Some(asset) = asset {
         return forever(asset.media_type, asset.bytes);
     }
@@ -94,7 +98,7 @@ fn forever(media_type: &'static str, body: impl IntoResponse) -> Response {
 #[cfg(test)]
 pub(super) fn files_for_looking(accent: &str) -> Vec<(String, Vec<u8>)> {
     let accent = Color::try_from(accent.to_owned()).expect("a colour");
-    let fixed = [&*STYLE, &*SCRIPT, &*ICON].into_iter().map(|asset| (asset.name.clone(), asset.bytes.to_vec()));
+    let fixed = [&*STYLE, &*SCRIPT, &*PASSKEY, &*ICON].into_iter().map(|asset| (asset.name.clone(), asset.bytes.to_vec()));
     let name = accent_path(accent).trim_start_matches("/assets/").to_owned();
     fixed.chain([(name, accent_style(accent).into_bytes())]).collect()
 }
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn assets_are_served_under_the_hash_of_their_content() {
-        for asset in [&*STYLE, &*SCRIPT, &*ICON] {
+        for asset in [&*STYLE, &*SCRIPT, &*PASSKEY, &*ICON] {
             let response = serve(asset.path().strip_prefix("/assets/").unwrap());
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(response.headers()[header::CONTENT_TYPE], asset.media_type);

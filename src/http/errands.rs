@@ -1,4 +1,5 @@
-//! What somebody can come for who does not want to get in: to leave, and to have invitations by mail stopped. Each is a
+//! What somebody can come for who does not want to get in: to leave, to have invitations by mail stopped, and to be
+//! sent one once more. Each is a
 //! journey of its own, which ends with a question and a button.
 
 use std::sync::Arc;
@@ -22,6 +23,11 @@ pub async fn leave(State(_): State<Arc<Vestibule>>, Path(authority): Path<String
 /// `/<authority>/block-invitations`.
 pub async fn block_invitations(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
     begin(visit, &authority, Errand::BlockInvitations).await
+}
+
+/// `/<authority>/invitation`.
+pub async fn send_again(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
+    begin(visit, &authority, Errand::SendAgain).await
 }
 
 async fn begin(visit: Visit, authority: &str, errand: Errand) -> Response {

@@ -12,6 +12,7 @@ use super::{
     browser,
     journey::Open,
     pages::Refusal,
+    urls,
     visit::{Visit, contact},
 };
 use crate::{
@@ -65,5 +66,7 @@ fn refuse(visit: &Visit, view: &TenantView, code: Code) -> Response {
     let mut refusal = Refusal::new(visit.chrome(Some(view), None), code);
     refusal.expected_organisation = Some(view.tenant.display_name.clone());
     refusal.contact = contact(view);
+    let helps = matches!(code, Code::InvitationExpired | Code::InvitationReplaced | Code::InvitationUnknown);
+    refusal.send_again = helps.then(|| urls::Path::SendAgain(view.tenant.id).to_string().into());
     visit.refuse_with(refusal)
 }

@@ -33,6 +33,7 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
         .route(routes::REDEEM_2019, get(invitations::redeem))
         .route(routes::LEAVE, get(errands::leave))
         .route(routes::BLOCK_INVITATIONS, get(errands::block_invitations))
+        .route(routes::SEND_AGAIN, get(errands::send_again))
         .route(routes::JOURNEY, get(journey::show))
         .route(routes::FORM, post(journey::post))
         .route(routes::DOCUMENT, get(documents::document))

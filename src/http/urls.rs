@@ -19,6 +19,16 @@ pub enum Action {
     Code,
     /// Takes address and password.
     Password,
+    /// Chooses an account that lives here.
+    Account,
+    /// Takes a passkey's signature.
+    Passkey,
+    /// Sets up an account that lives here.
+    SetUp,
+    /// Takes the password of an account that is set up.
+    NewPassword,
+    /// Takes the passkey of an account that is set up.
+    NewPasskey,
     /// Goes to the home organisation.
     HomeOrganisation,
     /// Takes the answer to the review of permissions.
@@ -48,6 +58,11 @@ impl Action {
             Self::SendCode => "send-code",
             Self::Code => "code",
             Self::Password => "password",
+            Self::Account => "account",
+            Self::Passkey => "passkey",
+            Self::SetUp => "set-up",
+            Self::NewPassword => "new-password",
+            Self::NewPasskey => "new-passkey",
             Self::HomeOrganisation => "home-organisation",
             Self::Permissions => "permissions",
             Self::OpenTerms => "open-terms",
@@ -70,6 +85,11 @@ impl Action {
             Self::SendCode,
             Self::Code,
             Self::Password,
+            Self::Account,
+            Self::Passkey,
+            Self::SetUp,
+            Self::NewPassword,
+            Self::NewPasskey,
             Self::HomeOrganisation,
             Self::Permissions,
             Self::OpenTerms,
@@ -108,6 +128,8 @@ pub enum Path {
     Leave(TenantId),
     /// Where somebody says that they want no invitations by mail.
     BlockInvitations(TenantId),
+    /// Where somebody asks for their invitation once more.
+    SendAgain(TenantId),
 }
 
 impl fmt::Display for Path {
@@ -123,6 +145,7 @@ impl fmt::Display for Path {
             Self::SignOut(tenant) => write!(f, "/{tenant}/sign-out"),
             Self::Leave(tenant) => write!(f, "/{tenant}/leave"),
             Self::BlockInvitations(tenant) => write!(f, "/{tenant}/block-invitations"),
+            Self::SendAgain(tenant) => write!(f, "/{tenant}/invitation"),
         }
     }
 }
@@ -156,6 +179,8 @@ pub mod routes {
     pub const LEAVE: &str = "/{authority}/leave";
     /// Where somebody says that they want no invitations by mail.
     pub const BLOCK_INVITATIONS: &str = "/{authority}/block-invitations";
+    /// Where somebody asks for their invitation once more.
+    pub const SEND_AGAIN: &str = "/{authority}/invitation";
     /// The page that a journey owes.
     pub const JOURNEY: &str = "/{authority}/journey/{journey}";
     /// A form of a journey.

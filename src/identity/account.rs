@@ -14,6 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+mod strength;
+
 use super::attempts::{Attempts, Purpose, RETRIES};
 use crate::{
     clock::{Clock, Entropy},
@@ -67,12 +69,28 @@ pub enum PasswordError {
     /// More than [`MAX_BYTES`] bytes.
     #[error("a password has at most 1,024 bytes")]
     TooLong,
-    /// One of those that are tried first.
-    #[error("this password is among those that are tried first; take a few words that do not belong together")]
+    /// It would be guessed soon.
+    #[error("this password would be guessed soon; take a few words that do not belong together")]
     TooCommon,
+    /// It has a part that is known of its owner.
+    #[error("a password has no part of the owner's name or address, or of the organisation's name")]
+    Personal,
     /// The server could not compute it.
     #[error("the password could not be stored: {0}")]
     Failed(Code),
+}
+
+impl PasswordError {
+    /// The refusal that tells a person so.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::TooShort | Self::TooLong => Code::PasswordLength,
+            Self::TooCommon => Code::PasswordGuessable,
+            Self::Personal => Code::PasswordPersonal,
+            Self::Failed(code) => code,
+        }
+    }
 }
 
 impl From<Code> for PasswordError {
@@ -110,16 +128,17 @@ impl Accounts {
         Self { store, ring, clock, entropy, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Checks a new password's strength and hashes it, for callers that put it into a batch of their own.
+    /// Checks a new password's strength and hashes it, for callers that put it into a batch of their own. `about` is what
+    /// people know of its owner, which is no part of a good password: the address, the name, the organisation.
     ///
     /// # Errors
     /// When it is too weak or too long; when there are too many to be hashed.
-    pub async fn hash(&self, new: &Secret) -> Result<PasswordRecord, PasswordError> {
-        check_strength(new.expose())?;
+    pub async fn hash(&self, new: &Secret, about: &[String]) -> Result<PasswordRecord, PasswordError> {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt);
-        let new = new.clone();
-        let hash = self.compute(move || hash(&new, &salt)).await?.ok_or(Code::Internal)?;
+        let (new, about) = (new.clone(), about.to_vec());
+        let strong = move || strength::check(new.expose(), &about).map(|()| hash(&new, &salt));
+        let hash = self.compute(strong).await??.ok_or(Code::Internal)?;
         Ok(PasswordRecord { hash, set: self.clock.now() })
     }
 
@@ -137,7 +156,7 @@ impl Accounts {
     /// # Errors
     /// As [`hash`](Self::hash), or when the store is unavailable.
     pub async fn set_password(&self, tenant: TenantId, user: UserId, new: &Secret) -> Result<(), PasswordError> {
-        let record = self.hash(new).await?;
+        let record = self.hash(new, &[]).await?;
         let batch = Batch::new(Partition::Tenant(tenant)).put(&password(tenant, user), &record);
         self.store.commit(batch).await.map_err(|error| PasswordError::Failed(error.refusal()))
     }
@@ -239,104 +258,6 @@ fn verifies(hash: &str, password: &Secret) -> bool {
     password.expose().len() <= MAX_BYTES
         && argon2().is_some_and(|argon2| argon2.verify_password(password.expose().as_bytes(), &hash).is_ok())
 }
-
-fn check_strength(password: &str) -> Result<(), PasswordError> {
-    if password.len() > MAX_BYTES {
-        return Err(PasswordError::TooLong);
-    }
-    if password.chars().count() < MIN_LENGTH {
-        return Err(PasswordError::TooShort);
-    }
-    // What is left when the ways to lengthen a common password are undone: case, digits and signs around it, repetition.
-    let lower = password.to_ascii_lowercase();
-    let bare = lower.trim_matches(|c: char| !c.is_alphabetic());
-    let characters: std::collections::BTreeSet<char> = lower.chars().collect();
-    let repeated = (1..=lower.len() / 2).any(|length| {
-        let unit = lower.as_bytes().get(..length).unwrap_or_default();
-        length < MIN_LENGTH && lower.as_bytes().chunks(length).all(|chunk| unit.starts_with(chunk))
-    });
-    let common = COMMON.iter().any(|word| *word == bare || *word == lower);
-    let run = RUNS.iter().any(|run| run.contains(lower.as_str()) || (bare.len() >= 4 && run.contains(bare)));
-    if characters.len() < 5 || repeated || common || run { Err(PasswordError::TooCommon) } else { Ok(()) }
-}
-
-/// Keys in a row, and letters and digits in theirs.
-const RUNS: [&str; 6] = [
-    "abcdefghijklmnopqrstuvwxyz",
-    "zyxwvutsrqponmlkjihgfedcba",
-    "12345678901234567890",
-    "09876543210987654321",
-    "qwertyuiopasdfghjklzxcvbnm",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
-];
-
-/// The words that published lists of broken passwords begin with, with or without digits and signs around them.
-const COMMON: [&str; 64] = [
-    "password",
-    "passwort",
-    "passw0rd",
-    "p@ssword",
-    "p@ssw0rd",
-    "pa$$word",
-    "pa$$w0rd",
-    "motdepasse",
-    "contrasena",
-    "contraseña",
-    "passwordpassword",
-    "mypassword",
-    "newpassword",
-    "thisismypassword",
-    "changeme",
-    "changemenow",
-    "letmein",
-    "letmeinplease",
-    "welcome",
-    "welcometo",
-    "willkommen",
-    "bienvenue",
-    "administrator",
-    "admin",
-    "adminadmin",
-    "root",
-    "rootroot",
-    "user",
-    "guest",
-    "guestguest",
-    "default",
-    "secret",
-    "secretsecret",
-    "test",
-    "testtest",
-    "testtesttest",
-    "testing",
-    "temporary",
-    "temppassword",
-    "iloveyou",
-    "iloveyousomuch",
-    "iloveyouforever",
-    "trustno",
-    "sunshine",
-    "princess",
-    "football",
-    "baseball",
-    "superman",
-    "batman",
-    "starwars",
-    "dragon",
-    "monkey",
-    "master",
-    "shadow",
-    "michael",
-    "jennifer",
-    "qwerty",
-    "qwertyuiop",
-    "qwertyqwerty",
-    "asdfghjkl",
-    "summer",
-    "winter",
-    "spring",
-    "autumn",
-];
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,7 @@ const FORGET: SignedDuration = SignedDuration::from_hours(48);
 pub(super) enum Purpose {
     Passcode = 1,
     Password = 2,
+    Invitation = 3,
 }
 
 /// The counters of one address (or of the few that share its place).

@@ -4,13 +4,15 @@
 //!   [`VerifiedIdentity`](crate::domain::user::VerifiedIdentity);
 //! * [`passcode`]: a code that was mailed to an address comes back and makes it a
 //!   [`VerifiedEmail`](crate::domain::VerifiedEmail);
-//! * [`account`]: the password of an account that lives here.
+//! * [`account`]: the password of an account that lives here;
+//! * [`passkey`]: its passkey.
 //!
 //! What a proven identity opens is not decided here but in [`domain::redemption`](crate::domain::redemption).
 
 pub mod account;
 mod attempts;
 pub mod passcode;
+pub mod passkey;
 pub mod upstream;
 
 pub(crate) use attempts::{Attempts, LimiterClock};

@@ -125,6 +125,33 @@ impl Passcodes {
         Ok((Asked { tenant, address, counter }, entries.collect()))
     }
 
+    /// Whether an invitation may be mailed to `address` once more, for `client`: as often as codes are, each counted by itself.
+    /// It is counted whoever has the address.
+    ///
+    /// # Errors
+    /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
+    /// address; [`Code::StoreUnavailable`].
+    pub async fn may_send_invitation(&self, tenant: TenantId, address: &EmailAddress, client: IpAddr) -> Result<bool, Code> {
+        if !self.limits.admit(tenant, client) {
+            return Err(Code::TooManyCodes);
+        }
+        let counter = Attempts::key(&self.ring, tenant, Purpose::Invitation, address);
+        let mut races = Races::at_most(RETRIES);
+        loop {
+            let now = self.clock.now();
+            let read = self.store.get(&counter).await.map_err(StoreError::refusal)?;
+            let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+            if !attempts.send(now) {
+                return Ok(false);
+            }
+            let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&counter, read.as_ref());
+            let batch = batch.put_until(&counter, &attempts, Some(Attempts::forget_at(now)));
+            if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Makes a code for who `asked` in this journey, and queues its mail in the same commit: `enqueue` adds it to the batch.
     /// For an address that is not `known` all is done in the same way, with a decoy.
     ///

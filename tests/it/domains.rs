@@ -111,6 +111,7 @@ impl Nodes {
             clock: shared,
             entropy: Arc::new(SeededEntropy::new(8)),
             public_url: "https://vestibule.example".parse().expect("a URL"),
+            lanes: Arc::default(),
             dns: Resolver::new(vec![server.address]),
             lanes: Arc::default(),
         };

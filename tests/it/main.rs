@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accounts;
 mod agreement;
 mod authorize;
 mod checklist;
@@ -28,8 +29,10 @@ mod nodes;
 mod oidc_client;
 mod operator;
 mod passcode;
+mod redemption;
 mod redirects;
 mod refusals;
+mod scanners;
 mod tenancy;
 mod token;
 mod upstream;

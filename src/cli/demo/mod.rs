@@ -5,6 +5,7 @@
 //! from a real set-up is in the files it writes into its data folder; they can be read, changed and applied again.
 
 mod expenses;
+mod invited;
 mod printed;
 mod setting;
 
@@ -87,7 +88,10 @@ impl Demo {
         let ids = setting::Ids::find(&vestibule).await?;
         let app = tokio::spawn(expenses::serve(listeners(app_sockets), setting.expenses(&ids)?, stop.clone()));
 
-        let shown = printed::Shown::of(&setting, &ids, &config, &data);
+        let invitation =
+            invited::invite(&vestibule, ids.tenant, format!("{}/", setting.app_url()).parse().map_err(anyhow::Error::msg)?)
+                .await?;
+        let shown = printed::Shown::of(&setting, &ids, &config, &data, invitation);
         say(&if self.json { shown.json()? } else { shown.text() });
         tokio::select! {
             () = asked_to_stop() => {}

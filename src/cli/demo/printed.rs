@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     expenses,
+    invited::Invitation,
     setting::{CONTOSO, GUESTS, Ids, REFUSED, Setting},
 };
 use crate::config::{Config, MailTransport};
@@ -22,6 +23,8 @@ pub(super) struct Shown {
     app: App,
     people: Vec<Person>,
     refused: Vec<Refused>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation: Option<Invitation>,
     admin: Admin,
     data_dir: String,
 }
@@ -66,7 +69,7 @@ struct Admin {
 }
 
 impl Shown {
-    pub(super) fn of(setting: &Setting, ids: &Ids, config: &Config, data: &Path) -> Self {
+    pub(super) fn of(setting: &Setting, ids: &Ids, config: &Config, data: &Path, invitation: Option<Invitation>) -> Self {
         let base = setting.base_url();
         let (tenant, app) = (ids.tenant, ids.expenses);
         let mail_dir = match &config.mail {
@@ -102,6 +105,7 @@ impl Shown {
                 .collect(),
             refused: REFUSED.iter().map(|(email, why)| Refused { email, password: setting.password.clone(), why }).collect(),
             admin: Admin { client_id: ids.admin.to_string(), client_secret: setting.admin_secret.clone() },
+            invitation,
             data_dir: data.display().to_string(),
             base_url: base,
         }
@@ -136,6 +140,9 @@ impl Shown {
         text.push_str("\nThese are refused, each for its own reason (same password):\n");
         for person in &self.refused {
             let _ = writeln!(text, "  {:<32} {}", person.email, person.why);
+        }
+        if let Some(Invitation { email, link }) = &self.invitation {
+            let _ = write!(text, "\nAn invitation of {email}, to be accepted with a code that is mailed there:\n  {link}\n");
         }
         let data = &self.data_dir;
         let program = std::env::current_exe().map_or_else(|_| "vestibule".to_owned(), |path| path.display().to_string());

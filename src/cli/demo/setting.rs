@@ -205,7 +205,7 @@ display_name = "Directory tools"
 visible = false
 assignment_required = true
 client_secret = "{admin_secret}"
-permissions = ["User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All", "Agreement.ReadWrite.All", "AuditLog.Read.All"]
+permissions = ["User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All", "Agreement.ReadWrite.All", "AuditLog.Read.All", "AppRoleAssignment.ReadWrite.All", "CrossTenantInformation.ReadBasic.All"]
 
 [[tenant.federation]]
 id = "{federation}"

@@ -274,7 +274,7 @@ async fn a_10_the_sample_of_an_apply_file_is_good_but_for_its_secret() {
     let names = "id display_name domains hosts privacy statement_url contact_email branding accent logo policy \
         redemption_order upstream_only guest_domains passcode_minutes session_hours language contact permissions_reviewed_since \
         description homepage redirect_uris post_logout_redirect_uris public client_secret pkce visible \
-        assignment_required enabled permissions id_token_alg access_token_alg issuer client_id name order must_open apps users \
+        assignment_required enabled permissions delegated_permissions id_token_alg access_token_alg issuer client_id name order must_open apps users \
         published path major user_type mail other_mails preferred_language account_enabled password";
     for name in names.split_whitespace() {
         let mentioned = sample.contains(&format!("{name} = ")) || sample.contains(&format!(".{name}]"));

@@ -4,7 +4,12 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     domain::{app::App, audit, federation::Federation, invitation::Invitation, tenant::Tenant, terms::Agreement, user::User},
-    identity::{Attempts, account::PasswordRecord, passcode::Challenge},
+    identity::{
+        Attempts,
+        account::PasswordRecord,
+        passcode::Challenge,
+        passkey::{Answered, PasskeyRecord},
+    },
     mail::OutboxItem,
     oidc::{TenantKey, grant::RefreshFamily},
     store::{
@@ -125,6 +130,7 @@ kinds! {
     ADDRESS_INDEX, "address", true, [Text], UserRef, |_, _, _| true;
     IDENTITY_INDEX, "identity", true, [HASH], UserRef, |_, _, _| true;
     PASSWORD, "password", true, [ID], PasswordRecord, |_, _, _| true;
+    PASSKEY, "passkey", true, [ID, HASH], PasskeyRecord, |record, _, name| record.name().as_bytes() == name[1];
     ACCEPTANCES, "answers to agreements", true, [ID], Acceptances,
         |record, _, name| record.iter().all(|answer| answer.user.as_bytes() == name[0]);
     ASSIGNMENT, "assignment", true, [ID, ID], Assignment, |record, _, name| record.app.as_bytes() == name[1];
@@ -143,6 +149,7 @@ kinds! {
     COUNTER, "counter of sends and guesses", true, [Bytes(1), Bytes(3)], Attempts, |_, _, _| true;
     OUTBOX, "mail", true, [ID], OutboxItem, |record, _, name| record.id.0.as_bytes() == name[0];
     DELIVERY, "delivery of an invitation", true, [ID], Delivery, |record, _, name| record.invitation.as_bytes() == name[0];
+    ANSWERED_CHALLENGE, "answered challenge", true, [HASH], Answered, |_, _, _| true;
     AUDIT_EVENT, "audit entry", true, [Bytes(8)], audit::Event, |record, _, name| record.sequence.to_be_bytes() == name[0];
     AUDIT_HEAD, "end of the audit log", true, [], audit::Head, |_, _, _| true;
 }

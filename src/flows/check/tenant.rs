@@ -140,7 +140,7 @@ impl<'a> TenantCheck<'a> {
                     findings.about(key, format_args!("leads to user {}, who is not bound to it", index.user));
                 }
             }
-            kind::PASSWORD | kind::ASSIGNMENT => {
+            kind::PASSWORD | kind::PASSKEY | kind::ASSIGNMENT => {
                 let known = |user| self.users.contains(&user) || self.deleted.contains(&user);
                 if !user_of(key).is_some_and(known) {
                     findings.about(key, "its user is not there");
@@ -154,10 +154,8 @@ impl<'a> TenantCheck<'a> {
                 }
             }
             kind::INVITATION => self.invitation(key, &read(value)?, findings),
-            kind::INVITED_INDEX => {
-                if self.invited.remove(key) != user_of_index(key) {
-                    findings.about(key, "its user was not invited under it");
-                }
+            kind::INVITED_INDEX if self.invited.remove(key) != user_of_index(key) => {
+                findings.about(key, "its user was not invited under it");
             }
             kind::REFRESH_FAMILY => {
                 let family: RefreshFamily = read(value)?;
@@ -175,10 +173,8 @@ impl<'a> TenantCheck<'a> {
                 let mail: OutboxItem = read(value)?;
                 self.sealed(key, |tenant, ring| mail.opens(tenant, ring), findings);
             }
-            kind::DELIVERY => {
-                if !self.known_invitations.contains(&read::<Delivery>(value)?.invitation) {
-                    findings.about(key, "its invitation is not there");
-                }
+            kind::DELIVERY if !self.known_invitations.contains(&read::<Delivery>(value)?.invitation) => {
+                findings.about(key, "its invitation is not there");
             }
             kind::AUDIT_EVENT => self.event(key, &read(value)?, findings),
             kind::AUDIT_HEAD => self.head(key, &read(value)?, findings),

@@ -1,11 +1,11 @@
-//! What is a user's alone and goes and comes back with them: assignments and passwords.
+//! What is a user's alone and goes and comes back with them: assignments, passwords and passkeys.
 
 use jiff::Timestamp;
 
 use super::Changes;
 use crate::{
     domain::{TenantId, UserId},
-    identity::account,
+    identity::{account, passkey},
     store::{
         Check, Entry, Key, StoreError, Write,
         records::{self, Store},
@@ -15,7 +15,7 @@ use crate::{
 
 /// What proves who somebody is, if that is kept here.
 pub(super) fn credentials(tenant: TenantId, user: UserId) -> Vec<Key> {
-    vec![account::password(tenant, user).key().clone()]
+    vec![account::password(tenant, user).key().clone(), passkey::passkeys(tenant, user).key().clone()]
 }
 
 /// What belongs to a user, by the beginnings of its names.

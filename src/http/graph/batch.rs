@@ -21,6 +21,7 @@ use crate::odata::{
 /// Runs a batch. Its items go through the same table, limits and checks as requests of their own; of the batch's own header
 /// fields only the token says anything about them.
 pub(super) async fn run(api: &Arc<Api>, visit: &Visit, caller: &Arc<Caller>, asked: &Asked) -> Result<Answer, Error> {
+    api.limits.admit(caller)?;
     refuse_options(&asked.query)?;
     let mut batch = Batch::parse(&below_the_root(asked, &api.service)?)?;
     while let Some((place, item)) = batch.next() {

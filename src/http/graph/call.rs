@@ -58,8 +58,7 @@ impl Asked {
             }
         };
         match (value, route.takes) {
-            (None, None) => Ok(None),
-            (None, Some(_)) => Ok(None),
+            (None, _) => Ok(None),
             (Some(Value::Object(members)), None) if members.is_empty() => Ok(None),
             (Some(_), None) => Err(no_body()),
             (Some(Value::Object(members)), Some(_)) => Ok(Some(members)),

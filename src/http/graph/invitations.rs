@@ -190,8 +190,11 @@ fn invited_user(value: Value) -> Option<UserId> {
     id.filter(|_| members.len() == 1)
 }
 
-/// Each with a name, if there is one; `None` for an empty one.
-fn recipients(value: Value) -> Option<Vec<Option<(Option<String>, EmailAddress)>>> {
+/// An address, with a name where there is one.
+type Recipient = (Option<String>, EmailAddress);
+
+/// `None` for an empty one.
+fn recipients(value: Value) -> Option<Vec<Option<Recipient>>> {
     let recipient = |item: &Value| {
         let address = item.as_object()?.get("emailAddress")?.as_object()?;
         let name = address.get("name").and_then(Value::as_str).map(str::to_owned);

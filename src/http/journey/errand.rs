@@ -9,10 +9,10 @@ use crate::{
         journey::{Errand, Step, next},
     },
     error::Code,
-    flows::{Loaded, blocked_invitations, leave},
+    flows::{Loaded, blocked_invitations, leave, send_again},
     http::{
         form::Form,
-        pages::{ConfirmLeave, InvitationsByMail, Left},
+        pages::{ConfirmLeave, InvitationsByMail, Left, SendAgain},
         urls::{Action, Path},
         visit::contact,
     },
@@ -23,7 +23,8 @@ pub(super) async fn show(open: Open, loaded: &Loaded, errand: Errand) -> Respons
     match (errand, open.journey.address.clone()) {
         (Errand::Leave, _) => ask_to_leave(open, loaded),
         (Errand::BlockInvitations, Some(address)) => ask_about_invitations(open, address).await,
-        (Errand::BlockInvitations, None) => steps::identify(open, None),
+        (Errand::SendAgain, Some(address)) => offer_to_send_again(open, &address, None),
+        (Errand::BlockInvitations | Errand::SendAgain, None) => steps::identify(open, None),
     }
 }
 
@@ -49,6 +50,21 @@ async fn ask_about_invitations(open: Open, address: EmailAddress) -> Response {
     steps::page(open, shown)
 }
 
+fn offer_to_send_again(open: Open, address: &EmailAddress, error: Option<Code>) -> Response {
+    let mut chrome = open.chrome(None);
+    chrome.account = None;
+    let shown = SendAgain {
+        chrome,
+        action: open.form(Action::Confirm),
+        address: address.to_string(),
+        other: open.start_again(),
+        asked: open.journey.code_sent.is_some(),
+        contact: contact(&open.view),
+        error,
+    };
+    steps::page(open, shown)
+}
+
 /// Does it, if it is what is asked now.
 pub(super) async fn confirm(mut open: Open, form: &Form) -> Response {
     let loaded = match open.load().await {
@@ -69,6 +85,13 @@ pub(super) async fn confirm(mut open: Open, form: &Form) -> Response {
                 Err(code) => open.visit.refuse_in(Some(&open.view), code),
             }
         }
+        (Errand::SendAgain, _, Some(address), _) => match send_again::ask(&vestibule, &view, &address, open.visit.client).await {
+            Ok(()) => {
+                open.journey.code_sent = Some(vestibule.foundation.now());
+                open.go_on()
+            }
+            Err(code) => offer_to_send_again(open, &address, Some(code)),
+        },
         _ => open.visit.refuse_in(Some(&open.view), Code::RequestInvalid),
     }
 }

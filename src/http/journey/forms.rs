@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Open, errand, land, mailbox, steps};
+use super::{Open, account, errand, land, mailbox, steps};
 use crate::{
     crash,
     domain::{
@@ -51,6 +51,11 @@ pub async fn post(
         Some(Action::SendCode) => send_code(open).await,
         Some(Action::Code) => code(open, &form).await,
         Some(Action::Password) => password(open, &form).await,
+        Some(Action::Account) => account::choose(open),
+        Some(Action::Passkey) => account::passkey(open, &form).await,
+        Some(Action::SetUp) => account::set_up(open),
+        Some(Action::NewPassword) => account::new_password(open, &form).await,
+        Some(Action::NewPasskey) => account::new_passkey(open, &form).await,
         Some(Action::HomeOrganisation) => home_organisation(open),
         Some(Action::Permissions) => permissions(open, &form).await,
         Some(Action::OpenTerms) => open_terms(open).await,
@@ -223,6 +228,7 @@ async fn commit(mut open: Open) -> Response {
         Step::Identify
         | Step::Authenticate(_)
         | Step::ProveMailbox(_)
+        | Step::SetUpAccount
         | Step::ReviewPermissions
         | Step::Terms(_)
         | Step::Confirm(_) => return take_the_place(open).await,
@@ -247,7 +253,7 @@ async fn switch_account(mut open: Open) -> Response {
 }
 
 /// A new sign-in takes the place of the session that was there: its id dies with it (checklist S-66).
-async fn take_the_place(open: Open) -> Response {
+pub(super) async fn take_the_place(open: Open) -> Response {
     let replaced = open.journey.proof.as_ref().zip(open.session.as_ref()).is_some_and(|(proof, old)| proof.session != old.id);
     if replaced { end_old_session(open).await } else { open.go_on() }
 }

@@ -24,10 +24,16 @@ pub(super) fn show(open: Open, loaded: &Loaded, mailbox: &EmailAddress, error: O
     if errand {
         chrome.account = None;
     }
+    let because = match (errand, open.journey.setting_up) {
+        (true, _) => Because::AboutTheAddress,
+        (false, true) => Because::SettingUp,
+        (false, false) => Because::InvitedAsAnother,
+    };
+    let typed = because != Because::InvitedAsAnother && open.journey.address.as_ref() == Some(mailbox);
     let shown = ProveMailbox {
         chrome,
-        because: if errand { Because::AboutTheAddress } else { Because::InvitedAsAnother },
-        mailbox: if errand { mailbox.to_string() } else { mailbox.masked() },
+        because,
+        mailbox: if typed { mailbox.to_string() } else { mailbox.masked() },
         other: errand.then(|| open.start_again()),
         sent: open.journey.code_sent.is_some(),
         action: open.form(Action::Mailbox),

@@ -3,6 +3,7 @@
 //! Every form answers with a redirect back to the dispatcher, so that a reload never sends anything twice. A step that
 //! leads to another origin is a page with a link and a refresh, since `form-action` would stop a redirect.
 
+mod account;
 mod errand;
 mod forms;
 mod land;
@@ -181,6 +182,7 @@ impl Open {
             _ if self.journey.invitation.is_some() => urls::Path::Journey(tenant, self.journey.id),
             (Some(Errand::Leave), _) => urls::Path::Leave(tenant),
             (Some(Errand::BlockInvitations), _) => urls::Path::BlockInvitations(tenant),
+            (Some(Errand::SendAgain), _) => urls::Path::SendAgain(tenant),
             (None, Some(app)) => urls::Path::App(tenant, app),
             (None, None) => urls::Path::Panel(tenant),
         };

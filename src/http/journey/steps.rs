@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 
-use super::{Open, errand, land, mailbox};
+use super::{Open, account, errand, land, mailbox};
 use crate::{
     domain::{
         EmailAddress,
@@ -47,6 +47,7 @@ pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
         Step::Authenticate(IdentitySource::OneTimePasscode) => passcode(open, error),
         Step::Authenticate(IdentitySource::LocalAccount) => password(open, error),
         Step::ProveMailbox(address) => mailbox::show(open, &loaded, address, error),
+        Step::SetUpAccount => account::show(open, &loaded, error).await,
         Step::Refuse(code) => refuse(open, &loaded, code),
         Step::ReviewPermissions => review(open, &loaded, &journey.demands()),
         Step::Terms(owed) => terms(open, &loaded, owed, error).await,
@@ -59,7 +60,7 @@ pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
 /// What a client learns that wanted nobody to be asked anything (OpenID Connect Core 3.1.2.6).
 pub(in crate::http) fn silent_refusal(step: &Step<'_>) -> Code {
     match step {
-        Step::Identify | Step::Authenticate(_) => Code::LoginRequired,
+        Step::Identify | Step::Authenticate(_) | Step::SetUpAccount => Code::LoginRequired,
         Step::ReviewPermissions => Code::ConsentRequired,
         Step::ProveMailbox(_) | Step::Terms(_) | Step::Redeem | Step::Confirm(_) => Code::InteractionRequired,
         Step::Refuse(code) => *code,
@@ -102,7 +103,7 @@ fn other_ways(open: &Open, than: IdentitySource) -> Vec<OtherWay> {
             action: open.form(match source {
                 IdentitySource::HomeOrganisation => Action::HomeOrganisation,
                 IdentitySource::OneTimePasscode => Action::SendCode,
-                IdentitySource::LocalAccount => Action::Address,
+                IdentitySource::LocalAccount => Action::Account,
             }),
         })
         .collect()
@@ -151,7 +152,7 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
     page(open, shown)
 }
 
-fn password(open: Open, error: Option<Code>) -> Response {
+fn password(mut open: Open, error: Option<Code>) -> Response {
     let email = open.journey.address.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut chrome = open.chrome(None);
     chrome.account = None;
@@ -160,6 +161,8 @@ fn password(open: Open, error: Option<Code>) -> Response {
         action: open.form(Action::Password),
         app: open.app_name(),
         email,
+        passkey: account::sign_in(&mut open),
+        set_up: account::is_set_up_here(&open).then(|| open.form(Action::SetUp)),
         other_ways: other_ways(&open, IdentitySource::LocalAccount),
         error,
     };
@@ -177,6 +180,9 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
         let invited = open.journey.invitation.as_ref().and_then(|opened| opened.address.as_ref());
         refusal.invited_as = invited.map(EmailAddress::masked);
     }
+    let again =
+        matches!(code, Code::InvitationExpired | Code::InvitationReplaced | Code::InvitationLinkNeeded | Code::NotInvited);
+    refusal.send_again = again.then(|| Path::SendAgain(open.view.tenant.id).to_string().into());
     let home = matches!(
         code,
         Code::HomeUnreachable

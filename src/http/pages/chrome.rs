@@ -57,6 +57,10 @@ impl Chrome {
         assets::ICON.path()
     }
 
+    pub(super) fn passkey_script(&self) -> &'static str {
+        assets::PASSKEY.path()
+    }
+
     pub(super) fn accent_style(&self) -> Option<String> {
         self.tenant.as_ref()?.accent.map(assets::accent_path)
     }

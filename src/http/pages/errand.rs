@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{Chrome, Contact, Link, page};
+use crate::error::Code;
 
 /// Asks whether to leave the organisation. Posts nothing but the token.
 #[derive(Clone, Debug, Template)]
@@ -42,4 +43,25 @@ pub struct InvitationsByMail {
     pub blocked: bool,
 }
 
-page!(ConfirmLeave, Left, InvitationsByMail);
+/// Offers to send an open invitation once more, or says that it was, or was not: the page is the same. Posts nothing but the
+/// token.
+#[derive(Clone, Debug, Template)]
+#[template(path = "send_again.html")]
+pub struct SendAgain {
+    /// Around it.
+    pub chrome: Chrome,
+    /// Where the form posts to.
+    pub action: Link,
+    /// The address as it was typed.
+    pub address: String,
+    /// Where to type another one.
+    pub other: Link,
+    /// Whether it was asked for.
+    pub asked: bool,
+    /// Whom to ask instead.
+    pub contact: Option<Contact>,
+    /// Why nothing was sent, whoever has the address.
+    pub error: Option<Code>,
+}
+
+page!(ConfirmLeave, Left, InvitationsByMail, SendAgain);

@@ -10,6 +10,8 @@ use crate::error::Code;
 pub enum Because {
     /// It was invited, and the account in use has another address.
     InvitedAsAnother,
+    /// An account is set up for whoever holds it.
+    SettingUp,
     /// What is about to change is about its address.
     AboutTheAddress,
 }
@@ -44,6 +46,7 @@ impl ProveMailbox {
     fn lead(&self) -> &'static str {
         match self.because {
             Because::InvitedAsAnother => "mailbox-lead-invited",
+            Because::SettingUp => "mailbox-lead-set-up",
             Because::AboutTheAddress => "mailbox-lead-address",
         }
     }

@@ -20,12 +20,12 @@ mod tests;
 
 pub use agree::{Document, DocumentKind, ReviewPermissions, Terms};
 pub use chrome::{AccountInUse, Chrome, Contact, Field, Link, TenantFace};
-pub use errand::{ConfirmLeave, InvitationsByMail, Left};
+pub use errand::{ConfirmLeave, InvitationsByMail, Left, SendAgain};
 pub use mailbox::{Because, ProveMailbox};
 pub use moving::{Destination, FormPost, Leaving, Resume};
 pub use panel::{AppsPanel, SignOutConfirm, SignedOut, Tile};
 pub use refusal::{Declined, OrganisationForm, Refusal};
-pub use sign_in::{EnterCode, Identify, OtherWay, Password, SendCode};
+pub use sign_in::{EnterCode, Identify, OtherWay, PasskeyForm, Password, SendCode, SetUpAccount};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

@@ -28,6 +28,8 @@ pub struct Refusal {
     pub go_on: Option<Link>,
     /// The page that mails a code, for somebody whom the home organisation did not bring in.
     pub with_code: Option<Link>,
+    /// Where an invitation can be sent once more, where that may help.
+    pub send_again: Option<Link>,
     /// The apps panel, for somebody who may open it.
     pub apps: Option<Link>,
     /// Whom to ask.
@@ -48,6 +50,7 @@ impl Refusal {
             start_again: None,
             go_on: None,
             with_code: None,
+            send_again: None,
             apps: None,
             contact: None,
         }

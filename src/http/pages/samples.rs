@@ -1,5 +1,7 @@
 //! Every page in the states that differ, filled with likely texts or, all of them at once, with a hostile one.
 
+mod errands;
+
 use jiff::Timestamp;
 
 use super::{markdown::markdown, *};
@@ -105,24 +107,11 @@ impl Filling {
         }
     }
 
-    fn mailbox(self) -> ProveMailbox {
-        ProveMailbox {
-            chrome: self.with_account(true),
-            because: Because::InvitedAsAnother,
-            mailbox: self.text("a***@northwind.example"),
-            other: None,
-            sent: false,
-            action: self.link("/journey/x/mailbox"),
-            send: self.link("/journey/x/send-mailbox-code"),
-            minutes: 10,
-            resent: false,
-            error: None,
+    fn passkey(self) -> PasskeyForm {
+        PasskeyForm {
+            action: self.link("/journey/x/passkey"),
+            options: self.text(r#"{"publicKey":{"challenge":"AAAA","allowCredentials":[]}}"#),
         }
-    }
-
-    fn invitations(self, blocked: bool) -> InvitationsByMail {
-        let address = self.text("ada.lovelace@fabrikam.example");
-        InvitationsByMail { chrome: self.chrome(), action: self.link("/journey/x/confirm"), address, blocked }
     }
 
     fn tile(self, name: &str, description: Option<&str>) -> Tile {
@@ -144,11 +133,12 @@ agree to\n\n1. Use the app for work with Contoso only.\n2. Keep what you see the
 you think that somebody else has used your account.\n\n# 3. Your data\n\n| what | how long |\n|---|---|\n| Receipts | 10 years |\n\
 | Sign-ins | 90 days |\n\nQuestions? Write to [the privacy team](mailto:privacy@contoso.example).\n";
 
+fn sample(name: &'static str, page: impl Page) -> Sample {
+    Sample { name, html: page.render().unwrap(), response: respond(&page) }
+}
+
 /// All samples, named for files.
 pub(super) fn all(fill: Filling) -> Vec<Sample> {
-    fn sample(name: &'static str, page: impl Page) -> Sample {
-        Sample { name, html: page.render().unwrap(), response: respond(&page) }
-    }
     let identify = Identify {
         chrome: fill.chrome(),
         action: fill.link("/journey/x/identify"),
@@ -163,7 +153,18 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         action: fill.link("/journey/x/password"),
         app: None,
         email: fill.text("ada.lovelace@fabrikam.example"),
+        passkey: None,
+        set_up: None,
         other_ways: vec![],
+        error: None,
+    };
+    let account = Password { passkey: Some(fill.passkey()), set_up: Some(fill.link("/journey/x/set-up")), ..password.clone() };
+    let set_up = SetUpAccount {
+        chrome: fill.with_account(true),
+        action: fill.link("/journey/x/new-password"),
+        passkey: Some(fill.passkey()),
+        name: fill.text("ada.lovelace@fabrikam.example"),
+        again: false,
         error: None,
     };
     let review = ReviewPermissions {
@@ -215,12 +216,14 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         back_to_app: Some((fill.text("Expenses"), fill.link("https://expenses.contoso.example/cb?error=access_denied"))),
     };
     let logo = TenantFace { logo: Some(fill.link("/assets/logo/x")), accent: None, ..fill.chrome().tenant.unwrap() };
-    vec![
+    let mut all = errands::all(fill);
+    all.extend([
         sample("identify", identify.clone()),
         sample(
             "identify-error",
             Identify { email: fill.text("ada@"), error: Some(Code::AddressMalformed), app: None, ..identify.clone() },
         ),
+        sample("identify-send-again", Identify { errand: Some(Errand::SendAgain), app: None, ..identify.clone() }),
         sample("identify-leave", Identify { errand: Some(Errand::Leave), app: None, ..identify.clone() }),
         sample("identify-invitations", Identify { errand: Some(Errand::BlockInvitations), app: None, ..identify.clone() }),
         sample("identify-logo", Identify { chrome: Chrome { tenant: Some(logo), ..fill.chrome() }, ..identify }),
@@ -242,6 +245,11 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         ),
         sample("password", password.clone()),
         sample("password-error", Password { error: Some(Code::PasswordWrong), app: fill.some("Expenses"), ..password }),
+        sample("account", account.clone()),
+        sample("account-error", Password { error: Some(Code::PasskeyRefused), ..account }),
+        sample("set-up", set_up.clone()),
+        sample("set-up-error", SetUpAccount { error: Some(Code::PasswordGuessable), again: true, ..set_up.clone() }),
+        sample("set-up-password", SetUpAccount { passkey: None, ..set_up }),
         sample("leaving-home", leaving.clone()),
         sample("leaving-app", Leaving { destination: Destination::App, ..leaving.clone() }),
         sample("leaving-signed-out", Leaving { destination: Destination::AfterSignOut, ..leaving }),
@@ -267,32 +275,6 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 to: fill.link("https://www.contoso.example/welcome"),
             },
         ),
-        sample("prove-mailbox", fill.mailbox()),
-        sample("prove-mailbox-error", ProveMailbox { sent: true, error: Some(Code::CodeWrong), resent: true, ..fill.mailbox() }),
-        sample(
-            "prove-mailbox-address",
-            ProveMailbox {
-                chrome: fill.chrome(),
-                because: Because::AboutTheAddress,
-                mailbox: fill.text("ada.lovelace@fabrikam.example"),
-                other: Some(fill.link("/contoso.example/block-invitations")),
-                sent: true,
-                resent: true,
-                ..fill.mailbox()
-            },
-        ),
-        sample(
-            "confirm-leave",
-            ConfirmLeave {
-                chrome: fill.with_account(true),
-                action: fill.link("/journey/x/confirm"),
-                stay: fill.link("/contoso.example"),
-                contact: fill.contact(),
-            },
-        ),
-        sample("left", Left { chrome: fill.chrome(), contact: fill.contact() }),
-        sample("invitations-allowed", fill.invitations(false)),
-        sample("invitations-blocked", fill.invitations(true)),
         sample("resume-panel", Resume { chrome: fill.with_account(true), action: fill.link("/journey/x/resume"), app: None }),
         sample("review", review.clone()),
         sample(
@@ -353,6 +335,14 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             },
         ),
         sample(
+            "refusal-expired",
+            Refusal {
+                send_again: Some(fill.link("/contoso.example/invitation")),
+                start_again: None,
+                ..refusal(Code::InvitationExpired)
+            },
+        ),
+        sample(
             "refusal-home-unreachable",
             Refusal {
                 expected_organisation: fill.some("Contoso (contoso.example)"),
@@ -389,5 +379,6 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 sign_in: Some(fill.link("/contoso.example")),
             },
         ),
-    ]
+    ]);
+    all
 }

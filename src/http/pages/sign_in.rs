@@ -91,7 +91,18 @@ pub struct EnterCode {
     pub error: Option<Code>,
 }
 
-/// Asks a member for the password. Posts `email` and `password`: the address can still be corrected here.
+/// What a browser needs to use a passkey: a form that `assets/passkey.js` shows and fills in. Posts `credential`, which is
+/// the browser's answer as JSON.
+#[derive(Clone, Debug)]
+pub struct PasskeyForm {
+    /// Where it posts to.
+    pub action: Link,
+    /// The argument of `navigator.credentials.create` or `.get`, as JSON.
+    pub options: String,
+}
+
+/// Asks for what opens an account that lives here: a passkey, or address and password. Posts `email` and `password`: the
+/// address can still be corrected here.
 #[derive(Clone, Debug, Template)]
 #[template(path = "password.html")]
 pub struct Password {
@@ -103,8 +114,30 @@ pub struct Password {
     pub app: Option<String>,
     /// The address.
     pub email: String,
+    /// The passkey's form, where passkeys are offered.
+    pub passkey: Option<PasskeyForm>,
+    /// Where the button of who has no account yet, or lost what opens it, posts to; `None` where nobody sets one up.
+    pub set_up: Option<Link>,
     /// Other ways that are open to this address.
     pub other_ways: Vec<OtherWay>,
+    /// What was wrong.
+    pub error: Option<Code>,
+}
+
+/// Sets up an account that lives here: with a passkey, or with a password. Posts `password`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "set_up_account.html")]
+pub struct SetUpAccount {
+    /// Around it; the account in use is the one that is set up.
+    pub chrome: Chrome,
+    /// Where the password's form posts to.
+    pub action: Link,
+    /// The passkey's form, where passkeys are offered.
+    pub passkey: Option<PasskeyForm>,
+    /// The name of the account, which password managers keep beside the password.
+    pub name: String,
+    /// Whether there was an account, which is set up anew.
+    pub again: bool,
     /// What was wrong.
     pub error: Option<Code>,
 }
@@ -116,6 +149,7 @@ impl Identify {
             None => heading(&self.chrome, self.app.as_deref()),
             Some(Errand::Leave) => of("leave-heading"),
             Some(Errand::BlockInvitations) => of("invitations-heading"),
+            Some(Errand::SendAgain) => of("again-heading"),
         }
     }
 
@@ -124,6 +158,7 @@ impl Identify {
             None => "identify-lead",
             Some(Errand::Leave) => "leave-identify-lead",
             Some(Errand::BlockInvitations) => "invitations-identify-lead",
+            Some(Errand::SendAgain) => "identify-lead",
         }
     }
 }
@@ -142,4 +177,4 @@ fn heading<'a>(chrome: &Chrome, app: Option<&str>) -> Phrase<'a> {
     }
 }
 
-page!(Identify, SendCode, EnterCode, Password);
+page!(Identify, SendCode, EnterCode, Password, SetUpAccount);

@@ -122,6 +122,8 @@ fn what_people_type_and_press_keeps_its_id() {
     on("send-code", &["send-code", "switch-account"]);
     on("enter-code", &["code", "next", "send-code", "switch-account"]);
     on("password", &["email", "password", "next"]);
+    on("account", &["email", "password", "next", "passkey", "set-up"]);
+    on("set-up", &["passkey", "new-password", "next", "switch-account"]);
     on("review", &["accept", "cancel", "switch-account"]);
     on("terms", &["open-terms", "accept", "decline", "switch-account"]);
     on("resume", &["continue", "switch-account"]);
@@ -135,6 +137,8 @@ fn what_people_type_and_press_keeps_its_id() {
     on("sign-out-confirm", &["sign-out", "cancel"]);
     on("prove-mailbox", &["send-code", "switch-account"]);
     on("prove-mailbox-error", &["code", "next", "send-code", "switch-account"]);
+    on("send-again", &["send", "other-address"]);
+    on("refusal-expired", &["send-again"]);
     on("confirm-leave", &["leave", "cancel"]);
     on("invitations-allowed", &["block"]);
     on("invitations-blocked", &["allow"]);
@@ -253,6 +257,7 @@ fn a_refusal_has_the_status_of_its_code() {
         let expected = match name {
             "refusal-common" | "refusal-common-error" => StatusCode::BAD_REQUEST,
             "refusal-path" => StatusCode::NOT_FOUND,
+            "refusal-expired" => StatusCode::GONE,
             "refusal-already-guest" => StatusCode::CONFLICT,
             "refusal-internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "refusal-home-unreachable" => StatusCode::SERVICE_UNAVAILABLE,

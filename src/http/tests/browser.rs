@@ -41,6 +41,9 @@ pub(super) struct Site {
     cookies: BTreeMap<String, String>,
 }
 
+/// A form to be posted: by a browser with these cookies, where to, and its fields.
+pub(super) type Posted<'a> = (BTreeMap<String, String>, String, Vec<(&'a str, &'a str)>);
+
 /// What was answered.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -220,6 +223,27 @@ impl Site {
     /// Goes on in another browser, whose cookies these are, and takes down those of this one.
     pub(super) fn change_browser(&mut self, cookies: &mut BTreeMap<String, String>) {
         std::mem::swap(&mut self.cookies, cookies);
+    }
+
+    /// Posts forms in the same moment, each in a browser with these cookies.
+    pub(super) async fn post_at_once(&self, forms: &[Posted<'_>]) -> Vec<Answer> {
+        let posted = forms.iter().map(async |(cookies, path, fields)| {
+            let mut browser = Self {
+                house: House { foundation: self.house.foundation.clone(), clock: self.house.clock.clone() },
+                vestibule: Arc::clone(&self.vestibule),
+                app: self.app,
+                store: Arc::clone(&self.store),
+                router: self.router.clone(),
+                cookies: cookies.clone(),
+            };
+            browser.post(path, fields).await
+        });
+        futures_util::future::join_all(posted).await
+    }
+
+    /// The cookies of this browser.
+    pub(super) fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.clone()
     }
 
     /// Asks with any method.

@@ -9,9 +9,10 @@ use super::{
     walk::{MARIA, Walk},
 };
 use crate::{
-    domain::audit::Activity,
+    domain::{audit::Activity, invitation::InvitationState},
     error::Code,
     flows::{apply::tests::tenant, blocked_invitations},
+    mail::outbox_items,
     store::records,
 };
 
@@ -117,7 +118,7 @@ async fn invitations_are_blocked_and_allowed_again_by_who_reads_the_mailbox() {
 
 /// Decision 3: whether an address is known is told to nobody; a member's is not different either.
 #[tokio::test]
-async fn o_11_an_unknown_address_gets_the_same_pages() {
+async fn t_10_an_unknown_address_gets_the_same_pages() {
     let mut seen = Vec::new();
     for email in [MARIA, "nobod@fabrikam.example"] {
         let mut walk = Walk::new(Site::warm().await);
@@ -131,4 +132,56 @@ async fn o_11_an_unknown_address_gets_the_same_pages() {
         seen.push((walk.site.journey_cookie().1.len() + MARIA.len() - email.len(), body, calls));
     }
     assert_eq!(seen[0], seen[1]);
+}
+
+impl Walk {
+    async fn ask_again(&mut self, address: &str) -> super::browser::Answer {
+        let page = self.errand("invitation").await;
+        let page = self.press("address", "next page", &page, "address", &[("email", address)]).await;
+        assert!(page.body.contains("id=\"send\""), "{}", page.body);
+        let page = self.press("confirm", "asked", &page, "confirm", &[]).await;
+        assert!(page.body.contains("id=\"asked\""), "{}", page.body);
+        // It is sent after the answer.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        page
+    }
+
+    async fn mails(&self) -> usize {
+        self.site.house.foundation.store.list(&outbox_items(tenant())).await.unwrap().len()
+    }
+}
+
+/// Whoever has lost the link asks for another one, which is mailed to whom was invited, and to nobody else.
+#[tokio::test]
+async fn an_invitation_is_sent_once_more_to_who_was_invited() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.site.wait(31 * 86_400);
+    let ended = walk.site.get(&guest.link).await;
+    assert!(
+        refuses(&ended, Code::InvitationExpired) && ended.body.contains(&format!("/{}/invitation", tenant())),
+        "{}",
+        ended.body
+    );
+    let known = walk.ask_again(SAM).await;
+    assert_eq!(walk.mails().await, 1);
+    assert!(refuses(&walk.site.get(&guest.link).await, Code::InvitationReplaced), "a new one took its place");
+    assert_eq!(walk.site.invitation(guest.user).await.state, InvitationState::Open);
+    // Asked again at once, and for others: the same page, and no mail.
+    walk.site.change_browser(&mut Default::default());
+    walk.ask_again(SAM).await;
+    walk.site.change_browser(&mut Default::default());
+    let unknown = walk.ask_again("who@northwind.example").await;
+    assert_eq!(walk.mails().await, 1);
+    let plain = |body: &str, address: &str| body.replace(address, "address");
+    let id = |body: &str| body.matches("id=").count();
+    assert_eq!(id(&known.body), id(&unknown.body));
+    assert_eq!(plain(&known.body, SAM).len(), plain(&unknown.body, "who@northwind.example").len());
+    // One that was taken back stays so.
+    walk.site.administer(async |act| act.revoke(guest.user, None).await).await;
+    walk.site.wait(7200);
+    walk.site.change_browser(&mut Default::default());
+    walk.ask_again(SAM).await;
+    assert!(matches!(walk.site.invitation(guest.user).await.state, InvitationState::Revoked { .. }));
 }

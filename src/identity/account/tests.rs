@@ -54,7 +54,7 @@ async fn what_is_stored_is_argon2id_with_owasps_parameters_and_a_salt_of_its_own
     let bench = bench().await;
     let stored = bench.store.get(&password(bench.tenant, bench.user)).await.unwrap().unwrap().value;
     assert!(stored.hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.hash);
-    let again = bench.accounts.hash(&Secret::new(RIGHT)).await.unwrap();
+    let again = bench.accounts.hash(&Secret::new(RIGHT), &[]).await.unwrap();
     assert_ne!(stored.hash, again.hash);
     assert!(bench.accounts.matches(&again, &Secret::new(RIGHT)).await.unwrap());
     assert!(!bench.accounts.matches(&again, &Secret::new("wrong")).await.unwrap());
@@ -108,37 +108,4 @@ async fn o_03_racing_guesses_are_bounded() {
     let guesses = futures_util::future::join_all((0..100).map(|_| bench.verify(Some(bench.user), "wrong"))).await;
     let compared = guesses.iter().filter(|answer| **answer == Err(Code::PasswordWrong)).count();
     assert!((1..=15).contains(&compared), "{compared}");
-}
-
-#[test]
-fn weak_passwords_are_told_what_is_wrong() {
-    for good in [RIGHT, "Tr0ub4dor&3 und so", "пароль из слов", "winter is coming soon", "vxlqmzkwprty", "a b c d e f g"]
-    {
-        assert_eq!(check_strength(good), Ok(()), "{good}");
-    }
-    for short in ["", "short", "elevenchars", "ééééééééééé"] {
-        assert_eq!(check_strength(short), Err(PasswordError::TooShort), "{short}");
-    }
-    for common in [
-        "password1234",
-        "Password2026!",
-        "1234password!!",
-        "P@ssw0rd2026",
-        "Welcome123456",
-        "123456789012",
-        "098765432109",
-        "qwertyuiopas",
-        "Qwerty123456",
-        "abcdefghijkl",
-        "aaaaaaaaaaaa",
-        "abababababab",
-        "abcdeabcdeabcde",
-        "passwordpassword",
-        "1qaz2wsx3edc",
-        "Summer2026!!!",
-        "............",
-    ] {
-        assert_eq!(check_strength(common), Err(PasswordError::TooCommon), "{common}");
-    }
-    assert_eq!(check_strength(&"long".repeat(257)), Err(PasswordError::TooLong));
 }

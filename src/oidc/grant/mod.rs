@@ -78,7 +78,7 @@ pub enum Grant {
         /// The token.
         token: Secret,
         /// Fewer scopes than were granted, for this access token only: a list of scope tokens.
-        scope: Option<String>,
+        scopes: Option<String>,
     },
     /// The client's own permissions (section 4.4).
     ClientCredentials {
@@ -119,7 +119,7 @@ impl TokenRequest {
             }),
             Some("refresh_token") => Grant::Refresh {
                 token: Secret::new(params.take("refresh_token")?.ok_or(Code::RequestInvalid)?),
-                scope: scope.map(|text| Scopes::parse(&text).map(|_| text).ok_or(Code::ScopeInvalid)).transpose()?,
+                scopes: scope.map(|text| Scopes::parse(&text).map(|_| text).ok_or(Code::ScopeInvalid)).transpose()?,
             },
             Some("client_credentials") => Grant::ClientCredentials { scope: scope.ok_or(Code::ScopeInvalid)? },
             Some(_) => return Err(Code::GrantTypeUnsupported),

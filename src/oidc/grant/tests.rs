@@ -29,7 +29,7 @@ fn s_32_only_the_offered_grants() {
         TokenRequest::parse(body(&[&[("client_id", APP)], extra].concat()).as_bytes(), None).map(|request| request.grant)
     };
     assert!(matches!(parse(&[]), Ok(Grant::Code(_))));
-    assert!(matches!(parse(&[("grant_type", "refresh_token"), ("refresh_token", "r")]), Ok(Grant::Refresh { scope: None, .. })));
+    assert!(matches!(parse(&[("grant_type", "refresh_token"), ("refresh_token", "r")]), Ok(Grant::Refresh { scopes: None, .. })));
     assert!(matches!(parse(&[("grant_type", "client_credentials"), ("scope", "x")]), Ok(Grant::ClientCredentials { .. })));
     for other in ["password", "implicit", "urn:ietf:params:oauth:grant-type:device_code", "Authorization_Code"] {
         assert_eq!(parse(&[("grant_type", other)]).err(), Some(Code::GrantTypeUnsupported), "{other}");

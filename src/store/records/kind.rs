@@ -48,6 +48,8 @@ pub const INVITATION: u8 = 26;
 pub const INVITATIONS_BLOCKED: u8 = 27;
 /// Who was invited under an address.
 pub const INVITED_INDEX: u8 = 28;
+/// Passkeys.
+pub const PASSKEY: u8 = 29;
 /// Since when a user's sessions count, and whether the user is blocked: what doors must know at once.
 pub const USER_CUTOFF: u8 = 30;
 /// Sessions that ended early.
@@ -70,6 +72,8 @@ pub const COUNTER: u8 = 51;
 pub const OUTBOX: u8 = 52;
 /// What became of the mail of an invitation.
 pub const DELIVERY: u8 = 53;
+/// Challenges that a passkey has answered.
+pub const ANSWERED_CHALLENGE: u8 = 54;
 /// The audit log.
 pub const AUDIT_EVENT: u8 = 60;
 /// The end of the audit log's chain.

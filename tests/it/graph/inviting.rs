@@ -15,7 +15,7 @@ async fn an_invitation_is_answered_as_by_graph() {
     let api = Api::with(&demo, &["User.Invite.All", "User.Read.All"]).await;
     let mail = address();
     let redirect = format!("{}/welcome?x=1", demo.app.url.trim_end_matches('/'));
-    let body = json!({ "invitedUserEmailAddress": mail.to_uppercase(), "inviteRedirectUrl": redirect });
+    let body = json!({ "invitedUserEmailAddress": mail.to_ascii_uppercase(), "inviteRedirectUrl": redirect });
     let mut answer = api.post("/invitations", &body).await.expect(201).json();
     let link = answer["inviteRedeemUrl"].take();
     let (link, invitation) = (link.as_str().expect("a link"), answer["id"].as_str().expect("an id").to_owned());

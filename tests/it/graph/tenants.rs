@@ -112,7 +112,7 @@ async fn the_public_face_of_an_organisation_is_found_by_id_and_by_verified_domai
     assert_eq!(face["displayName"], "Fabrikam");
     assert_eq!((face["tenantId"].as_str(), face["defaultDomainName"].as_str()), (Some(home.as_str()), Some(domain.as_str())));
     assert_eq!(api.get(&by_domain(&domain)).await.expect(200).json(), face);
-    assert_eq!(api.get(&by_domain(&domain.to_uppercase())).await.expect(200).json(), face);
+    assert_eq!(api.get(&by_domain(&domain.to_ascii_uppercase())).await.expect(200).json(), face);
     let unknown = api.get(&by_domain("nobody.example")).await.expect(404).comparable();
     for nothing in ["not a domain", "fabrikam-labs.example", home.as_str(), "'' or 1"] {
         assert_eq!(api.get(&by_domain(nothing)).await.comparable(), unknown, "{nothing}");

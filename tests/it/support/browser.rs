@@ -192,6 +192,18 @@ impl Browser {
         self.driver.enter_frame(0).await.expect("a frame");
     }
 
+    /// Gives the browser an authenticator of its own, built into the device, that knows its user.
+    pub(crate) async fn add_authenticator(&self) -> Authenticator<'_> {
+        let options = json!({
+            "protocol": "ctap2_1", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserVerified": true,
+        });
+        let handle = self.driver.handle();
+        let base = handle.server_url().join(&format!("session/{}/webauthn/authenticator", handle.session_id())).expect("a URL");
+        let added = command(reqwest::Client::new().post(base.clone()).json(&options)).await;
+        Authenticator { url: format!("{base}/{}", added.as_str().expect("an id")), _browser: self }
+    }
+
     /// Keeps a picture of the page in `target/screenshots`.
     pub(crate) async fn screenshot(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
@@ -217,4 +229,32 @@ impl Browser {
         let outside: Vec<_> = self.requests().await.into_iter().filter(leaves).map(String::from).collect();
         assert_eq!(outside, Vec::<String>::new(), "S-61: requests to other machines");
     }
+}
+
+/// A virtual authenticator (Web Authentication section 11).
+pub(crate) struct Authenticator<'a> {
+    url: String,
+    _browser: &'a Browser,
+}
+
+impl Authenticator<'_> {
+    /// All its passkeys, with their private keys.
+    pub(crate) async fn passkeys(&self) -> Vec<Value> {
+        let found = command(reqwest::Client::new().get(format!("{}/credentials", self.url))).await;
+        found.as_array().expect("a list").clone()
+    }
+
+    /// Puts a passkey into it that comes from another one.
+    pub(crate) async fn put(&self, passkey: &Value) {
+        command(reqwest::Client::new().post(format!("{}/credential", self.url)).json(passkey)).await;
+    }
+}
+
+/// What the driver answers.
+async fn command(request: reqwest::RequestBuilder) -> Value {
+    let answer = request.send().await.expect("chromedriver");
+    let status = answer.status();
+    let mut answer: Value = answer.json().await.expect("JSON");
+    assert!(status.is_success(), "{answer}");
+    answer["value"].take()
 }

@@ -288,6 +288,7 @@ fn ready(base_url: &str, app_url: &str, mail_dir: PathBuf, secret: &str, passwor
             redirect_uri: format!("{app_url}/.vestibule/callback"),
         },
         people: std::iter::once(person("robin@fabrikam.example".to_owned(), Some(password))).chain(guests).collect(),
+        invitation: None,
         admin: Admin { client_id: TOOLS.to_owned(), client_secret: random() },
         base_url: base_url.to_owned(),
     }

@@ -140,6 +140,15 @@ pub(crate) struct Ready {
     pub(crate) app: App,
     pub(crate) people: Vec<Person>,
     pub(crate) admin: Admin,
+    /// Only of a demo that starts for the first time.
+    pub(crate) invitation: Option<Invited>,
+}
+
+/// Somebody who was invited, and the link.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Invited {
+    pub(crate) email: String,
+    pub(crate) link: String,
 }
 
 /// The direct links of product.md section 2.
@@ -251,6 +260,14 @@ impl Demo {
     /// Everybody who signs in this way.
     pub(crate) fn people_who(&self, signs_in_with: SignsInWith) -> impl Iterator<Item = Person> {
         self.ready.people.iter().filter(move |person| person.signs_in_with == signs_in_with).cloned()
+    }
+
+    /// The guest who was invited by a link, and signs in with a code.
+    pub(crate) fn invited(&self) -> (Person, String) {
+        let Invited { email, link } = self.ready.invitation.clone().expect("a demo that started for the first time");
+        let (_, ticket) = link.split_once("ticket=").expect("a ticket");
+        self.secret(ticket);
+        (Person { email, signs_in_with: SignsInWith::OneTimePasscode, password: None }, link)
     }
 
     /// Notes a secret that may never be seen in the log.

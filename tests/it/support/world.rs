@@ -89,6 +89,11 @@ pub(crate) struct World {
 impl World {
     /// Starts everything.
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts everything; `policy` is more of Contoso's declaration.
+    pub(crate) async fn start_with(policy: &str) -> Self {
         let url = |host: &str| format!("http://{host}.localhost:{}", spare_address().port());
         let (contoso, fabrikam) = (url("vestibule"), url("fabrikam"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
@@ -127,6 +132,7 @@ impl World {
                 id = "{CONTOSO}"
                 display_name = "Contoso"
                 domains = [{{ name = "contoso.example", verified = true }}]
+                {policy}
                 [[tenant.app]]
                 id = "{EXPENSES}"
                 display_name = "Expenses"

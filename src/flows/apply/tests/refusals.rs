@@ -48,6 +48,8 @@ async fn what_does_not_fit_together_is_refused() {
         ("[[tenant.app]]\ndisplay_name = \"Travel\"", "two apps with this name"),
         ("[[tenant.app]]\ndisplay_name = \"Two\\nlines\"", "on one line"),
         ("[[tenant.app]]\ndisplay_name = \"P\"\npublic = true\npkce = \"exempt\"", "not for a public client"),
+        ("[[tenant.app]]\ndisplay_name = \"P\"\npermissions = [\"User.Write.All\"]", "there is no permission User.Write.All"),
+        ("[[tenant.app]]\ndisplay_name = \"P\"\ndelegated_permissions = [\"openid\"]", "there is no permission openid"),
         ("[[tenant.app]]\ndisplay_name = \"P\"\npublic = true\npermissions = [\"User.Invite.All\"]", "not for a public client"),
         (
             "[[tenant.federation]]\ndisplay_name = \"F\"\nissuer = \"https://f.example/?a\"\nclient_id = \"x\"\n\

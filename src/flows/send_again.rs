@@ -1,0 +1,61 @@
+//! An invitation once more, for who asks for it with nothing but an address.
+//!
+//! Whether somebody was invited there is told to nobody: what is counted and what is answered is the same, and what is done
+//! for somebody who was is done after the answer. The new link goes to the mailbox that was invited before, so it tells the one
+//! who asks nothing either.
+
+use std::{net::IpAddr, sync::Arc};
+
+use super::{
+    Vestibule,
+    directory::TenantView,
+    guests::{Administration, Message},
+};
+use crate::{
+    domain::{EmailAddress, UserId, audit::Actor, invitation::InvitationState},
+    error::Code,
+    store::{StoreError, records},
+};
+
+/// Counts that somebody asks, and has every open invitation to `address` sent once more, each with a new link that ends the one
+/// before. An address that was asked for too often gets none, which is not told either.
+///
+/// # Errors
+/// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
+/// address; the store's failure.
+pub async fn ask(vestibule: &Arc<Vestibule>, view: &Arc<TenantView>, address: &EmailAddress, client: IpAddr) -> Result<(), Code> {
+    if !vestibule.passcodes.may_send_invitation(view.tenant.id, address, client).await? {
+        return Ok(());
+    }
+    let (vestibule, view, address) = (Arc::clone(vestibule), Arc::clone(view), address.clone());
+    tokio::spawn(async move {
+        if let Err(code) = send(&vestibule, &view, &address).await {
+            tracing::warn!(tenant = %view.tenant.id, %code, "an invitation was not sent again");
+        }
+    });
+    Ok(())
+}
+
+async fn send(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) -> Result<(), Code> {
+    let (foundation, sender) = (&vestibule.foundation, &vestibule.sender);
+    let administration = Administration { foundation, view, actor: &Actor::Server, sender };
+    let invited = foundation.store.list(&records::all_invited(view.tenant.id, address)).await.map_err(StoreError::refusal)?;
+    for guest in invited {
+        let guest = guest.value.user;
+        if waits(vestibule, view, guest, address).await? {
+            administration.resend(guest, None, Some(Message::default())).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a guest is expected, by an invitation to this address that nobody has taken back.
+async fn waits(vestibule: &Vestibule, view: &TenantView, guest: UserId, address: &EmailAddress) -> Result<bool, Code> {
+    let (store, tenant) = (&vestibule.foundation.store, view.tenant.id);
+    let user = store.get(&records::user(tenant, guest)).await.map_err(StoreError::refusal)?.map(|stored| stored.value);
+    let Some(user) = user.filter(|user| user.is_pending() && user.account_enabled) else { return Ok(false) };
+    let Some(latest) = user.invitation else { return Ok(false) };
+    let invitation = store.get(&records::invitation(tenant, latest)).await.map_err(StoreError::refusal)?;
+    Ok(invitation
+        .is_some_and(|stored| stored.value.state == InvitationState::Open && stored.value.address.as_ref() == Some(address)))
+}
