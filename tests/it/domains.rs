@@ -113,7 +113,6 @@ impl Nodes {
             public_url: "https://vestibule.example".parse().expect("a URL"),
             lanes: Arc::default(),
             dns: Resolver::new(vec![server.address]),
-            lanes: Arc::default(),
         };
         let nodes = Self { two: one.clone(), one, clock, server };
         nodes.apply("verified = false").await.expect("applied");
