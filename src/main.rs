@@ -8,7 +8,7 @@ use clap::Parser;
 async fn main() -> ExitCode {
     let cli = vestibule::cli::Cli::parse();
     match vestibule::cli::run(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             // `{:#}` has the causes; none of our errors holds a secret.
             tracing::debug!(?error, "failed");

@@ -6,7 +6,7 @@
 use std::{
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -14,23 +14,25 @@ use std::{
 use anyhow::Context;
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
+    body::to_bytes,
+    extract::{DefaultBodyLimit, Path, State},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
-use http::StatusCode;
+use http::{Request as HttpRequest, StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::UnixListener, sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "embedded")]
 use super::operation::BackUp;
-use super::operation::{Apply, CheckStore, Operation, RotateKeys};
 use super::{
     audit::{ListAudit, VerifyAudit},
     domain::{ListDomains, VerifyDomain},
+    guest::api::DIRECTORY,
+    operation::{Apply, CheckStore, Failure, Operation, RotateKeys, tenant},
 };
-use crate::{flows::Vestibule, store::measured};
+use crate::{flows::Vestibule, http::graph::OperatorApi, store::measured};
 
 /// A document of 10 MiB is 14 MiB of base64, and there may be several.
 const BODY: usize = 256 << 20;
@@ -38,7 +40,7 @@ const BODY: usize = 256 << 20;
 const LAST: Duration = Duration::from_secs(10);
 
 /// Where the socket of a data folder is.
-pub(super) fn socket(data: &Path) -> PathBuf {
+pub(super) fn socket(data: &std::path::Path) -> PathBuf {
     data.join("admin.sock")
 }
 
@@ -78,7 +80,7 @@ pub(super) fn record() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Opens the socket and answers on it.
-pub(super) fn listen(data: &Path, metrics: PrometheusHandle, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
+pub(super) fn listen(data: &std::path::Path, metrics: PrometheusHandle, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
     let path = socket(data);
     let listener = bind(&path).with_context(|| format!("{}: the administration socket", path.display()))?;
     let app = Router::new()
@@ -93,8 +95,13 @@ pub(super) fn listen(data: &Path, metrics: PrometheusHandle, vestibule: &Arc<Ves
     #[cfg(feature = "embedded")]
     let app = app.route(BackUp::PATH, post(perform::<BackUp>));
     let app = app
+        .route(&format!("{DIRECTORY}/{{tenant}}/{{*path}}"), any(directory))
         .layer(DefaultBodyLimit::max(BODY))
-        .with_state(Arc::new(Administration { vestibule: Arc::clone(vestibule), turn: Mutex::default() }));
+        .with_state(Arc::new(Administration {
+            vestibule: Arc::clone(vestibule),
+            directory: OperatorApi::new(vestibule),
+            turn: Mutex::default(),
+        }));
     let stop = CancellationToken::new();
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let task = tokio::spawn(async move {
@@ -106,7 +113,7 @@ pub(super) fn listen(data: &Path, metrics: PrometheusHandle, vestibule: &Arc<Ves
 }
 
 /// Binds in a folder that nobody else can enter, and moves the socket out when only its owner can open it.
-fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind(path: &std::path::Path) -> io::Result<UnixListener> {
     let private = path.with_extension("new");
     // The store is ours by now, so what is left is a dead process's.
     let _ = std::fs::remove_dir_all(&private);
@@ -126,6 +133,7 @@ async fn render(metrics: PrometheusHandle) -> String {
 
 struct Administration {
     vestibule: Arc<Vestibule>,
+    directory: OperatorApi,
     /// For operations that are to be alone.
     turn: Mutex<()>,
 }
@@ -134,9 +142,31 @@ async fn perform<O: Operation>(State(administration): State<Arc<Administration>>
     let _turn = if O::ALONE { Some(administration.turn.lock().await) } else { None };
     match operation.perform(&administration.vestibule.foundation).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(failure) => {
-            let status = if failure.temporary { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
-            (status, Json(failure)).into_response()
-        }
+        Err(failure) => refuse(failure),
     }
+}
+
+fn refuse(failure: Failure) -> Response {
+    let status = if failure.temporary { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+    (status, Json(failure)).into_response()
+}
+
+/// The directory API of a tenant, as the operator: what follows the tenant in the path is the path there.
+async fn directory(
+    State(administration): State<Arc<Administration>>,
+    Path((name, _)): Path<(String, String)>,
+    request: axum::extract::Request,
+) -> Response {
+    let tenant = match tenant(&administration.vestibule.foundation, &name).await {
+        Ok(tenant) => tenant,
+        Err(failure) => return refuse(failure),
+    };
+    let (mut parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or_default();
+    let target = target.strip_prefix(DIRECTORY).and_then(|rest| rest.strip_prefix('/')?.find('/').map(|at| &rest[at + 1..]));
+    let (Some(Ok(uri)), Ok(body)) = (target.map(str::parse), to_bytes(body, BODY).await) else {
+        return refuse(Failure::refused("the request cannot be read"));
+    };
+    parts.uri = uri;
+    administration.directory.serve(tenant, HttpRequest::from_parts(parts, body)).await
 }

@@ -6,17 +6,19 @@ mod audit;
 mod client;
 mod demo;
 mod domain;
+mod guest;
 mod keys;
 mod operation;
 mod serve;
 mod store;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Config, ConfigError, Environment, files::Findings},
+    flows::Foundation,
     secret::Secret,
     server,
 };
@@ -41,6 +43,9 @@ enum Command {
     Apply(apply::Apply),
     /// Reads a configuration and says all that is wrong with it.
     CheckConfig(CheckConfig),
+    /// Guests: invite, list, look after.
+    #[command(subcommand)]
+    Guest(guest::Guest),
     /// Signing keys of tenants.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -109,13 +114,16 @@ impl Target {
         let config = self.configuration()?;
         match Client::connect(&config.data).await? {
             Some(client) => client.ask(&operation).await,
-            None => {
-                let opening = server::open(&config, self.secrets.key_ring.as_ref());
-                let opened = tokio::time::timeout(STORE_WITHIN, opening).await;
-                let (foundation, _store) = opened.map_err(|_| anyhow::anyhow!("{}: not reached", config.store))??;
-                Ok(operation.perform(&foundation).await?)
-            }
+            None => Ok(operation.perform(&self.open(&config).await?).await?),
         }
+    }
+
+    /// Opens the store that no server has open.
+    async fn open(&self, config: &Config) -> anyhow::Result<Foundation> {
+        let opening = server::open(config, self.secrets.key_ring.as_ref());
+        let opened = tokio::time::timeout(STORE_WITHIN, opening).await;
+        let (foundation, _failed) = opened.map_err(|_| anyhow::anyhow!("{}: not reached", config.store))??;
+        Ok(foundation)
     }
 }
 
@@ -146,25 +154,24 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }
 
-/// Runs a command.
+/// Runs a command; gives the status that its process ends with.
 ///
 /// # Errors
 /// What the person at the terminal should read.
-pub async fn run(cli: Cli) -> anyhow::Result<()> {
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Demo(demo) => demo.run().await.map_err(with_way_out),
-        Command::Serve(serve) => serve.run().await.map_err(with_way_out),
-        Command::Apply(apply) => apply.run().await.map_err(with_way_out),
-        Command::Keys(keys) => keys.run().await.map_err(with_way_out),
-        Command::Domain(domain) => domain.run().await.map_err(with_way_out),
-        Command::Audit(audit) => audit.run().await.map_err(with_way_out),
-        Command::Store(store) => store.run().await,
-        Command::CheckConfig(check) => check.run(),
-        Command::Errors => {
-            say(crate::error::Code::reference().trim_end());
-            Ok(())
-        }
+        Command::Demo(demo) => demo.run().await.map_err(with_way_out)?,
+        Command::Serve(serve) => serve.run().await.map_err(with_way_out)?,
+        Command::Apply(apply) => apply.run().await.map_err(with_way_out)?,
+        Command::Guest(guest) => return guest.run().await.map_err(with_way_out),
+        Command::Keys(keys) => keys.run().await.map_err(with_way_out)?,
+        Command::Domain(domain) => domain.run().await.map_err(with_way_out)?,
+        Command::Audit(audit) => audit.run().await.map_err(with_way_out)?,
+        Command::Store(store) => store.run().await?,
+        Command::CheckConfig(check) => check.run()?,
+        Command::Errors => say(crate::error::Code::reference().trim_end()),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The command that helps where the server's store cannot be used: one that cannot be read needs its backup (checklist F-19),

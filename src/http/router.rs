@@ -18,7 +18,7 @@ use super::{
     urls::routes,
     visit::{TraceId, Visit, see_other},
 };
-use crate::{clock::random_uuid, domain::WebUrl, error::Code, flows::Vestibule, store::records};
+use crate::{domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
 /// All routes of the provider.
 pub fn router(vestibule: Arc<Vestibule>) -> Router {
@@ -72,8 +72,7 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
 
 /// Draws the name under which the log tells of a request.
 async fn traced(State(vestibule): State<Arc<Vestibule>>, mut request: Request, next: Next) -> Response {
-    let trace = random_uuid(&*vestibule.foundation.entropy).simple().to_string();
-    let trace = TraceId(trace[..16].to_owned());
+    let trace = TraceId::draw(&*vestibule.foundation.entropy);
     // Paths of the directory API may have addresses in them; it tells by itself which route was taken (checklist W-04).
     let whole = request.uri().path();
     let path = if whole.starts_with(routes::DIRECTORY_API_ROOT) { routes::DIRECTORY_API_ROOT } else { whole }.to_owned();
@@ -96,7 +95,9 @@ fn panicked() -> http::Response<Body> {
 /// The server answers under the name it has: a link that was made from any other `Host` would be somebody else's. A host
 /// that a tenant has claimed is an entrance: it leads to the same link under our own name, where the cookies are.
 async fn right_host(State(vestibule): State<Arc<Vestibule>>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host_name(host.to_str().ok()?));
+    // HTTP/2 has it in `:authority` (RFC 9113 section 8.3.1); where both are there, the front has seen that they agree.
+    let field = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = field.or_else(|| Some(request.uri().authority()?.as_str())).and_then(host_name);
     if host.as_deref().is_some_and(|host| vestibule.is_public_host(host)) {
         return next.run(request).await;
     }

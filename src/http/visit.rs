@@ -15,6 +15,7 @@ use super::{
     urls::Path,
 };
 use crate::{
+    clock::{Entropy, random_uuid},
     decision::{Caller, RequestFacts},
     domain::tenant::Tenant,
     error::Code,
@@ -42,6 +43,15 @@ pub struct Visit {
 /// What the log calls a request: 16 hexadecimal digits, drawn by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceId(pub String);
+
+impl TraceId {
+    /// Draws one.
+    #[must_use]
+    pub fn draw(entropy: &dyn Entropy) -> Self {
+        let id = random_uuid(entropy).simple().to_string();
+        Self(id[..16].to_owned())
+    }
+}
 
 impl FromRequestParts<Arc<Vestibule>> for Visit {
     type Rejection = Infallible;

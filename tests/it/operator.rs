@@ -5,6 +5,7 @@ mod audit;
 mod backups;
 mod configuration;
 mod domains;
+mod guests;
 mod rings;
 mod serving;
 mod stores;

@@ -25,18 +25,25 @@ use crate::{
 pub(super) struct Caller {
     /// The tenant of the token: the one that is acted on.
     pub(super) view: Arc<TenantView>,
-    app: AppId,
+    /// None is the operator, who needs none.
+    app: Option<AppId>,
     /// In whose name; none for an app by itself.
     person: Option<User>,
     permissions: Permissions,
 }
 
 impl Caller {
+    /// Who runs the server: with all permissions, and nobody's token.
+    pub(super) fn operator(view: Arc<TenantView>) -> Self {
+        Self { view, app: None, person: None, permissions: Permission::ALL.iter().copied().collect() }
+    }
+
     pub(super) fn tenant(&self) -> TenantId {
         self.view.tenant.id
     }
 
-    pub(super) fn app(&self) -> AppId {
+    /// The app; none for the operator.
+    pub(super) fn app(&self) -> Option<AppId> {
         self.app
     }
 
@@ -44,7 +51,7 @@ impl Caller {
         self.person.as_ref().map(|person| person.id)
     }
 
-    /// Whether this is an app by itself: what stands for an administrator here.
+    /// Whether this is an app by itself, or the operator: what stands for an administrator here.
     pub(super) fn is_app(&self) -> bool {
         self.person.is_none()
     }
@@ -56,7 +63,11 @@ impl Caller {
 
     /// Who acts, for the audit log.
     pub(super) fn actor(&self) -> Actor {
-        self.user().map_or(Actor::App(self.app), Actor::User)
+        match (&self.person, self.app) {
+            (Some(person), _) => Actor::User(person.id),
+            (None, Some(app)) => Actor::App(app),
+            (None, None) => Actor::Operator,
+        }
     }
 
     /// Whether a route is open to the caller.
@@ -113,7 +124,7 @@ pub(super) async fn authenticate(vestibule: &Vestibule, headers: &HeaderMap, tra
         let app = app.ok_or_else(|| refused(&"its app is gone or switched off"))?;
         let granted = Permissions::named(claims.roles.iter().map(String::as_str)).with_implied();
         let permissions = granted.both(app.own_permissions());
-        return Ok(Caller { app: app.id, person: None, permissions, view });
+        return Ok(Caller { app: Some(app.id), person: None, permissions, view });
     }
     let verified = verify_access(keys, token, Resource::Directory, now, SignedDuration::ZERO).map_err(|error| refused(&error))?;
     let claims = verified.into_claims();
@@ -125,7 +136,7 @@ pub(super) async fn authenticate(vestibule: &Vestibule, headers: &HeaderMap, tra
         Err(code) => return Err(code.into()),
     };
     let permissions = claims.scopes().directory().with_implied().both(app.delegable_permissions());
-    Ok(Caller { app: app.id, person: Some(person), permissions, view })
+    Ok(Caller { app: Some(app.id), person: Some(person), permissions, view })
 }
 
 fn unauthenticated() -> Error {

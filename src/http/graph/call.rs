@@ -7,7 +7,10 @@ use http::{HeaderMap, Method, header};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Api, Caller, Route};
+use super::{
+    super::{urls::routes::DIRECTORY_API_ROOT, visit::Visit},
+    Api, Caller, Route,
+};
 use crate::{
     domain::audit::Actor,
     error::Code,
@@ -36,6 +39,13 @@ pub(super) enum Sent {
 }
 
 impl Asked {
+    /// A request as it came over the wire, with its whole body.
+    pub(super) fn of(visit: &Visit, body: Bytes) -> Self {
+        let path = visit.path().strip_prefix(DIRECTORY_API_ROOT).unwrap_or_default().to_owned();
+        let query = visit.query().unwrap_or_default().to_owned();
+        Self { method: visit.method.clone(), path, query, headers: visit.headers.clone(), body: Sent::Bytes(body) }
+    }
+
     /// The body that a route takes: a JSON object. Its type has to say so, which no form of another site can (checklist A-05).
     pub(super) fn json(&self, route: &Route) -> Result<Option<Map<String, Value>>, Error> {
         let value = match &self.body {

@@ -17,6 +17,7 @@ mod invitations;
 mod limits;
 mod listing;
 mod openapi;
+mod operator;
 mod organization;
 mod route;
 mod sponsors;
@@ -49,8 +50,9 @@ use crate::{
     odata::{Answer, Error, error::About, query},
 };
 use auth::Caller;
-use call::{Asked, Call, Sent};
+use call::{Asked, Call};
 use limits::Limits;
+pub use operator::OperatorApi;
 use route::{Needs, Route};
 
 /// The largest body, in bytes: a batch of twenty invitations with the longest messages.
@@ -68,13 +70,7 @@ struct Api {
 
 /// The routes of the directory API.
 pub(super) fn routes(vestibule: &Arc<Vestibule>) -> Router<Arc<Vestibule>> {
-    let service = format!("{}{DIRECTORY_API_ROOT}", vestibule.public_url().as_str().trim_end_matches('/'));
-    let api = Arc::new(Api {
-        limits: Limits::new(Arc::clone(&vestibule.foundation.clock)),
-        document: openapi::document(&service).unwrap_or_default(),
-        service,
-        vestibule: Arc::clone(vestibule),
-    });
+    let api = Arc::new(Api::new(vestibule));
     let entry = any(move |State(_): State<Arc<Vestibule>>, request: Request| entry(Arc::clone(&api), request));
     let routes = Router::new().route(DIRECTORY_API_ROOT, entry.clone()).route(DIRECTORY_API, entry);
     routes.layer(BodyLimit(BODY_MAX))
@@ -83,13 +79,8 @@ pub(super) fn routes(vestibule: &Arc<Vestibule>) -> Router<Arc<Vestibule>> {
 async fn entry(api: Arc<Api>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let visit = Visit::of(&parts, &api.vestibule);
-    let path = visit.path().strip_prefix(DIRECTORY_API_ROOT).unwrap_or_default().to_owned();
-    let query = visit.query().unwrap_or_default().to_owned();
     let answered = match read(body).await {
-        Ok(body) => {
-            let asked = Asked { method: visit.method.clone(), path, query, headers: parts.headers, body: Sent::Bytes(body) };
-            api.serve(&visit, asked).await
-        }
+        Ok(body) => api.serve(&visit, Asked::of(&visit, body)).await,
         Err(error) => Err(error),
     };
     answer::respond(&visit, answered)
@@ -102,6 +93,16 @@ async fn read(body: Body) -> Result<Bytes, Error> {
 }
 
 impl Api {
+    fn new(vestibule: &Arc<Vestibule>) -> Self {
+        let service = format!("{}{DIRECTORY_API_ROOT}", vestibule.public_url().as_str().trim_end_matches('/'));
+        Self {
+            limits: Limits::new(Arc::clone(&vestibule.foundation.clock)),
+            document: openapi::document(&service).unwrap_or_default(),
+            service,
+            vestibule: Arc::clone(vestibule),
+        }
+    }
+
     /// Serves a request as it came over the wire.
     async fn serve(self: &Arc<Self>, visit: &Visit, asked: Asked) -> Result<Answer, Error> {
         let open = route::find(&asked.method, &asked.path).is_ok_and(|(route, _)| matches!(route.needs, Needs::Nothing));
@@ -109,10 +110,15 @@ impl Api {
             return Ok(Answer::json(StatusCode::OK, self.document.clone()));
         }
         let caller = Arc::new(auth::authenticate(&self.vestibule, &visit.headers, &visit.trace).await?);
+        self.serve_to(&caller, visit, asked).await
+    }
+
+    /// Serves a request of a caller who is known, a batch too.
+    async fn serve_to(self: &Arc<Self>, caller: &Arc<Caller>, visit: &Visit, asked: Asked) -> Result<Answer, Error> {
         if let Ok((Route { needs: Needs::Caller, .. }, _)) = route::find(&asked.method, &asked.path) {
-            return batch::run(self, visit, &caller, &asked).await;
+            return batch::run(self, visit, caller, &asked).await;
         }
-        self.run(visit, &caller, asked).await
+        self.run(visit, caller, asked).await
     }
 
     /// Serves one request of a caller who is known: its own, or an item of their batch.
@@ -137,7 +143,7 @@ impl Api {
     ) -> Result<Answer, Error> {
         caller.check(&route.needs)?;
         if route.path == table::INVITATIONS {
-            self.limits.admit_invitation(caller.tenant())?;
+            self.limits.admit_invitation(caller)?;
         }
         if asked.method != Method::GET {
             query::refuse_options(&asked.query)?;
@@ -158,8 +164,9 @@ impl Api {
 /// Every decision, with the tenant that acted and was acted on: they are the same, since both are the token's (checklist W-02).
 fn tell(visit: &Visit, caller: &Caller, method: &Method, route: &str, answered: &Result<Answer, Error>) {
     let status = answered.as_ref().map_or_else(Error::status, |answer| answer.status).as_u16();
-    let (tenant, app, user) = (caller.tenant(), caller.app(), caller.user().map(tracing::field::display));
-    tracing::info!(%tenant, %app, user, %method, route, status, trace = visit.trace.0, "directory API");
+    let (tenant, app, user) =
+        (caller.tenant(), caller.app().map(tracing::field::display), caller.user().map(tracing::field::display));
+    tracing::info!(%tenant, app, user, %method, route, status, trace = visit.trace.0, "directory API");
     metrics::counter!("vestibule_directory_requests_total", "status" => status.to_string()).increment(1);
 }
 

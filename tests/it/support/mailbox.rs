@@ -32,7 +32,7 @@ impl Mail {
 
 /// The tickets of all invitations that were ever mailed into `folder`: each is a secret.
 pub(crate) fn tickets(folder: &Path) -> Vec<String> {
-    let mut all = Mailbox { folder: folder.to_owned(), read: HashSet::new() };
+    let mut all = Mailbox::whole(folder);
     let texts = all.unread().into_iter().map(|mail| mail.text);
     texts.flat_map(|text| text.split("ticket=").skip(1).map(token).collect::<Vec<_>>()).collect()
 }
@@ -55,6 +55,11 @@ impl Mailbox {
         let mut mailbox = Self { folder: folder.to_owned(), read: HashSet::new() };
         mailbox.read = mailbox.files().into_iter().collect();
         mailbox
+    }
+
+    /// From its first message on.
+    pub(crate) fn whole(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), read: HashSet::new() }
     }
 
     fn files(&self) -> Vec<PathBuf> {

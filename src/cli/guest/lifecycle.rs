@@ -1,0 +1,80 @@
+//! What is done to one user by name: `revoke`, `block`, `unblock`, `delete`, `restore`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    api::{Api, Request},
+    connection::Connection,
+    out,
+    who::{self, unknown},
+};
+
+/// Whom, and where.
+#[derive(Debug, Args)]
+struct Whom {
+    /// The user: an id, a mail address, or a name in the directory.
+    #[arg(value_name = "ID|MAIL")]
+    user: String,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+macro_rules! commands {
+    ($($name:ident;)*) => {
+        $(
+            #[derive(Debug, Args)]
+            pub(in crate::cli) struct $name {
+                #[command(flatten)]
+                whom: Whom,
+            }
+        )*
+    };
+}
+
+commands! { Revoke; Block; Unblock; Delete; Restore; }
+
+impl Whom {
+    /// Makes a request of the user's id, and says what was done.
+    async fn done(&self, done: &str, deleted: bool, request: impl Fn(&str) -> Request) -> anyhow::Result<()> {
+        let api = Api::connect(&self.connection).await?;
+        let id = if deleted { who::deleted(&api, &self.user).await? } else { who::id(&api, &self.user).await? };
+        api.ask(&request(&id)).await.map_err(|error| unknown(error, &self.user))?;
+        let said =
+            if self.json { json!({ "id": id, "done": done }).to_string() } else { format!("{done}: {} ({id})", self.user) };
+        Ok(out::line(&said)?)
+    }
+}
+
+impl Revoke {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        self.whom.done("revoked", false, |id| Request::post(&["users", id, "revokeInvitation"])).await
+    }
+}
+
+impl Block {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        self.whom.done("blocked", false, |id| Request::patch(&["users", id]).json(json!({ "accountEnabled": false }))).await
+    }
+}
+
+impl Unblock {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        self.whom.done("unblocked", false, |id| Request::patch(&["users", id]).json(json!({ "accountEnabled": true }))).await
+    }
+}
+
+impl Delete {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        self.whom.done("deleted", false, |id| Request::delete(&["users", id])).await
+    }
+}
+
+impl Restore {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        self.whom.done("restored", true, |id| Request::post(&["directory", "deletedItems", id, "restore"])).await
+    }
+}
