@@ -91,7 +91,7 @@ impl Running {
     async fn refresh(&self, token: &Secret) -> Result<(), Code> {
         let view = view(&self.scene.house.foundation).await;
         let credentials = ClientCredentials { id: self.app, secret: Some(Secret::new(SECRET)) };
-        let request = TokenRequest { credentials, grant: Grant::Refresh { token: token.clone(), scope: None } };
+        let request = TokenRequest { credentials, grant: Grant::Refresh { token: token.clone(), scopes: None } };
         tokens::answer(&self.vestibule, &view, request).await.map(|_| ())
     }
 
