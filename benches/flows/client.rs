@@ -72,13 +72,13 @@ impl Connection {
         Self { stream, host: format!("localhost:{port}"), received: Vec::with_capacity(64 << 10) }
     }
 
-    /// Sends a request and waits for its answer. `headers` are whole lines.
+    /// Sends a request and waits for its answer. `headers` are whole lines; a body is a form where they do not say what it is.
     pub(crate) fn send(&mut self, method: &str, target: &str, headers: &str, body: Option<&str>) -> Answer {
         let host = &self.host;
+        let form = if headers.contains("content-type: ") { "" } else { "content-type: application/x-www-form-urlencoded\r\n" };
         let request = match body {
             Some(body) => format!(
-                "{method} {target} HTTP/1.1\r\nhost: {host}\r\n{headers}content-type: application/x-www-form-urlencoded\r\n\
-                 content-length: {}\r\n\r\n{body}",
+                "{method} {target} HTTP/1.1\r\nhost: {host}\r\n{headers}{form}content-length: {}\r\n\r\n{body}",
                 body.len()
             ),
             None => format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n"),

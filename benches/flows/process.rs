@@ -94,7 +94,7 @@ pub(crate) fn resident(process: u32) -> u64 {
 pub(crate) struct Usage(HashMap<String, u64>);
 
 impl Usage {
-    fn of(process: u32) -> Self {
+    pub(crate) fn of(process: u32) -> Self {
         let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("a process");
         let read = |task: fs::DirEntry| {
             let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;

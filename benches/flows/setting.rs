@@ -48,7 +48,7 @@ fn tenant(text: &mut String, round: usize, guests: usize) -> std::fmt::Result {
             text,
             "[[tenant.app]]\nid = \"{id}\"\ndisplay_name = \"App {alg}\"\nhomepage = \"https://app.example/\"\n\
              redirect_uris = [\"{CALLBACK}\"]\nclient_secret = \"{SECRET}\"\nid_token_alg = \"{alg}\"\n\
-             permissions = [\"User.Invite.All\"]"
+             permissions = [\"User.Invite.All\", \"User.Read.All\"]"
         )?;
     }
     text.write_str("[[tenant.agreement]]\nname = \"Terms\"\n[[tenant.agreement.file]]\nlanguage = \"en\"\n")?;
