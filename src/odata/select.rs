@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     error::Error,
     query::Query,
-    schema::{Schema, find},
+    schema::{Property, Schema, find},
 };
 
 /// How many names a `$select` may have.
@@ -63,13 +63,19 @@ impl Select {
         }
     }
 
-    /// Of everything that is known of an entity, what is answered: the selected properties of the schema, null where `all` has
-    /// none, and annotations (`@odata.etag`).
+    /// The names of the properties that are answered, in the order of the schema.
+    pub fn answered(&self) -> impl Iterator<Item = &'static str> {
+        let selected = |property: &&Property| self.names.as_ref().map_or(property.by_default, |names| names.contains(&property.name));
+        self.schema.properties.iter().filter(selected).map(|property| property.name)
+    }
+
+    /// Of what is known of an entity, what is answered: the selected properties of the schema, null where `all` has none, and
+    /// annotations (`@odata.etag`).
     #[must_use]
     pub fn project(&self, mut all: Map<String, Value>) -> Map<String, Value> {
         let mut answered: Map<String, Value> = Map::new();
-        for property in self.schema.properties.iter().filter(|property| self.has(property.name)) {
-            answered.insert(property.name.to_owned(), all.remove(property.name).unwrap_or(Value::Null));
+        for name in self.answered() {
+            answered.insert(name.to_owned(), all.remove(name).unwrap_or(Value::Null));
         }
         answered.extend(all.into_iter().filter(|(name, _)| name.starts_with("@odata.")));
         answered

@@ -10,7 +10,7 @@ use crate::odata::{Answer, Error};
 pub(super) fn respond(visit: &Visit, answered: Result<Answer, Error>) -> Response {
     let answer = answered.unwrap_or_else(|error| refusal(visit, &error));
     let mut response = match &answer.body {
-        Some(body) => (answer.status, body.to_string()).into_response(),
+        Some(body) => (answer.status, serde_json::to_vec(body).expect("JSON is plain data")).into_response(),
         None => answer.status.into_response(),
     };
     let headers = response.headers_mut();

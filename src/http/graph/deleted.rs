@@ -31,7 +31,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
         id: |deleted: &DeletedUser| deleted.user.id.0,
     };
     let found = listing::page(&call, &query, &pages, &collection, |stored| UserEntity::of_deleted(stored, initial)).await?;
-    let entities = found.entities.iter().map(UserEntity::json);
+    let entities = found.entities.iter().map(|user| user.json(&query.select));
     Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let (tenant, initial) = (call.caller.tenant(), call.caller.view.tenant.initial_domain());
     let keys: Vec<_> = user.value.sponsors.iter().map(|id| records::user(tenant, *id)).collect();
     let found = call.foundation().store.get_all(&keys).await.map_err(StoreError::refusal)?;
-    let sponsors: Vec<_> = found.into_iter().flatten().map(|stored| UserEntity::of(stored, initial).json()).collect();
+    let sponsors: Vec<_> = found.into_iter().flatten().map(|stored| UserEntity::of(stored, initial).json(&query.select)).collect();
     let count = u64::try_from(sponsors.len()).ok();
     Ok(Answer::json(StatusCode::OK, call.envelope("directoryObjects").page(&query, sponsors, count, None)))
 }

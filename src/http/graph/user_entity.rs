@@ -10,7 +10,7 @@ use crate::{
         tenant::IdentitySource,
         user::{ExternalUserState, Identity, User, UserType},
     },
-    odata::{Entity, Ops, Property, Schema, Shape, Type, Value},
+    odata::{Entity, Ops, Property, Schema, Select, Shape, Type, Value},
     store::{
         Version,
         records::{DeletedUser, Stored},
@@ -118,45 +118,46 @@ impl UserEntity {
         Self { user, version, deleted, identities }
     }
 
-    /// All that is known of the user.
-    pub(super) fn json(&self) -> Map<String, Json> {
+    /// What is selected of the user, and the version.
+    pub(super) fn json(&self, select: &Select) -> Map<String, Json> {
+        let version = ("@odata.etag".to_owned(), etag(self.version).to_string().into());
+        std::iter::once(version).chain(select.answered().map(|name| (name.to_owned(), self.member(name)))).collect()
+    }
+
+    /// A property by its name.
+    fn member(&self, name: &str) -> Json {
         let (user, profile) = (&self.user, &self.user.profile);
-        let identities: Vec<_> = self.identities.iter().map(SignsInAs::json).collect();
-        let members = json!({
-            "@odata.etag": etag(self.version).to_string(),
-            "businessPhones": profile.business_phones,
-            "displayName": user.display_name,
-            "givenName": profile.given_name,
-            "id": user.id,
-            "jobTitle": profile.job_title,
-            "mail": user.mail,
-            "mobilePhone": profile.mobile_phone,
-            "officeLocation": profile.office_location,
-            "preferredLanguage": user.preferred_language,
-            "surname": profile.surname,
-            "userPrincipalName": user.principal_name,
-            "accountEnabled": user.account_enabled,
-            "companyName": profile.company_name,
-            "createdDateTime": user.created,
-            "creationType": self.creation_type(),
-            "deletedDateTime": self.deleted,
-            "department": profile.department,
-            "externalUserState": user.external_user_state(),
-            "externalUserStateChangeDateTime": user.external_user_state_since(),
-            "identities": identities,
-            "invitationAccepted": self.accepted(),
-            "mailNickname": self.nickname(),
-            "otherMails": user.other_mails,
-            "proxyAddresses": self.proxy_address().into_iter().collect::<Vec<_>>(),
-            "showInAddressList": self.shown_in_address_list(),
-            "signInSessionsValidFromDateTime": user.sessions_valid_from,
-            "source": user.source(),
-            "userType": self.user_type(),
-            "vestibuleGuestInviter": user.guest_inviter,
-        });
-        match members {
-            Json::Object(members) => members,
-            _ => Map::new(),
+        match name {
+            "businessPhones" => json!(profile.business_phones),
+            "displayName" => json!(user.display_name),
+            "givenName" => json!(profile.given_name),
+            "id" => json!(user.id),
+            "jobTitle" => json!(profile.job_title),
+            "mail" => json!(user.mail),
+            "mobilePhone" => json!(profile.mobile_phone),
+            "officeLocation" => json!(profile.office_location),
+            "preferredLanguage" => json!(user.preferred_language),
+            "surname" => json!(profile.surname),
+            "userPrincipalName" => json!(user.principal_name),
+            "accountEnabled" => json!(user.account_enabled),
+            "companyName" => json!(profile.company_name),
+            "createdDateTime" => json!(user.created),
+            "creationType" => json!(self.creation_type()),
+            "deletedDateTime" => json!(self.deleted),
+            "department" => json!(profile.department),
+            "externalUserState" => json!(user.external_user_state()),
+            "externalUserStateChangeDateTime" => json!(user.external_user_state_since()),
+            "identities" => self.identities.iter().map(SignsInAs::json).collect(),
+            "invitationAccepted" => json!(self.accepted()),
+            "mailNickname" => json!(self.nickname()),
+            "otherMails" => json!(user.other_mails),
+            "proxyAddresses" => self.proxy_address().into_iter().map(Json::from).collect(),
+            "showInAddressList" => json!(self.shown_in_address_list()),
+            "signInSessionsValidFromDateTime" => json!(user.sessions_valid_from),
+            "source" => json!(user.source()),
+            "userType" => json!(self.user_type()),
+            "vestibuleGuestInviter" => json!(user.guest_inviter),
+            _ => Json::Null,
         }
     }
 
@@ -254,6 +255,66 @@ impl Entity for SignsInAs {
             "issuer" => self.issuer.as_str().into(),
             "issuerAssignedId" => self.id.as_deref().into(),
             _ => Value::Null,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        domain::{UserId, user::Profile},
+        odata::Query,
+        store::{Key, Partition},
+    };
+
+    /// Somebody of whom everything is known.
+    fn somebody() -> UserEntity {
+        let (since, some) = (Timestamp::UNIX_EPOCH, || Some("x".to_owned()));
+        let identity = Identity { issuer: "https://login.fabrikam.example".into(), subject: "sam".into() };
+        let source = IdentitySource::HomeOrganisation;
+        let user = User {
+            id: UserId(Uuid::from_u128(1)),
+            user_type: UserType::Guest,
+            display_name: "Sam".into(),
+            mail: "sam@fabrikam.example".parse().ok(),
+            other_mails: "sam@home.example".parse().into_iter().collect(),
+            preferred_language: "en".parse().ok(),
+            account_enabled: true,
+            external: Some(ExternalUserState::Accepted { since, identity, source, permissions_accepted: since }),
+            sessions_valid_from: since,
+            created: since,
+            principal_name: "sam_fabrikam.example#EXT#@contoso.example".into(),
+            profile: Profile {
+                given_name: some(),
+                surname: some(),
+                company_name: some(),
+                job_title: some(),
+                department: some(),
+                office_location: some(),
+                mobile_phone: some(),
+                business_phones: vec!["x".into()],
+            },
+            sponsors: Vec::new(),
+            invitation: None,
+            guest_inviter: true,
+        };
+        let deleted = DeletedUser { user, deleted: since };
+        let stored = Stored { value: deleted, version: Version(7), key: Key::whole(Partition::Global) };
+        UserEntity::of_deleted(stored, "contoso.example".parse().ok().as_ref())
+    }
+
+    #[test]
+    fn every_property_of_the_schema_is_answered_and_nothing_that_was_not_asked_for() {
+        let user = somebody();
+        for name in FOR_APPS.properties.iter().map(Property::name).filter(|name| *name != INVITATION) {
+            let query = Query::parse(&format!("$select={name}"), &FOR_APPS).unwrap();
+            let mut members = user.json(&query.select);
+            let value = members.remove(name).unwrap();
+            assert!(!value.is_null() && value != json!([]), "{name}: {value}");
+            assert!(members.keys().eq(["@odata.etag"]), "{name}: {members:?}");
         }
     }
 }

@@ -92,7 +92,7 @@ async fn by_address(call: &Call, mail: &str) -> Result<Option<Stored<User>>, Sto
 
 /// What is answered of users, with what has to be read for it beside them.
 async fn shown(call: &Call, select: &Select, users: Vec<UserEntity>) -> Result<Vec<Map<String, Value>>, Error> {
-    let mut shown: Vec<_> = users.iter().map(UserEntity::json).collect();
+    let mut shown: Vec<_> = users.iter().map(|user| user.json(select)).collect();
     if select.has(INVITATION) {
         let states = invitation_state::of(call, users.iter().map(|user| &user.user)).await?;
         for (members, state) in shown.iter_mut().zip(states) {
