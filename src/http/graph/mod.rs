@@ -1,6 +1,6 @@
 //! The directory API under `/v1.0`: resources, names and answers of Microsoft Graph, so that its SDKs work with another address.
 //!
-//! A request passes, in this order: its token ([`auth`]), the limits of its app ([`limits`]), the [`table`] that says which
+//! A request passes, in this order: its token (`auth`), the limits of its app (`limits`), the `table` that says which
 //! permission its route needs, the form of its body, and the handler of the resource. A batch sends each of its items the same
 //! way. The tenant comes from the token and from nothing else, and no cookie is looked at.
 
