@@ -218,8 +218,11 @@ impl Administration<'_> {
         moment: &Moment,
     ) -> Result<Posted, Code> {
         let (tenant, outbox) = (self.tenant(), self.outbox());
-        let blocked = records::invitations_blocked(tenant, letter.to);
-        if self.foundation.store.get(&blocked).await.map_err(StoreError::refusal)?.is_some() {
+        let wants_none = async |address| {
+            let blocked = records::invitations_blocked(tenant, address);
+            self.foundation.store.get(&blocked).await.map(|blocked| blocked.is_some()).map_err(StoreError::refusal)
+        };
+        if wants_none(letter.to).await? {
             let state = DeliveryState::Suppressed { at: moment.now };
             let delivery = Delivery { invitation: invitation.id, attempts: 0, last_error: None, state };
             changes.write(|batch| batch.put(&records::delivery(tenant, invitation.id), &delivery));
@@ -228,7 +231,9 @@ impl Administration<'_> {
         }
         let mail = letter.mail(self.sender).map_err(|_| Code::Internal)?;
         changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
-        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to) {
+        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to)
+            && !wants_none(cc).await?
+        {
             let notice = letter.notice(self.sender, cc, &guest.display_name).map_err(|_| Code::Internal)?;
             let until = moment.now.saturating_add(NOTICE_TRIED).unwrap_or(Timestamp::MAX);
             changes.write(|batch| outbox.enqueue(batch, tenant, &notice, until, false));

@@ -87,7 +87,8 @@ pub enum Outcome {
         /// What was mailed.
         mail: Posted,
     },
-    /// They have accepted already. Nothing was changed, nothing is sent (b2b-facts section 4).
+    /// Nothing was changed, nothing is sent: they have accepted already (b2b-facts section 4), or are expected by an invitation
+    /// of somebody else's, which a person cannot take over.
     Completed,
 }
 
@@ -195,6 +196,9 @@ impl Administration<'_> {
                     return Err(Code::InviteeBlocked);
                 }
                 match (&user.external, invite.purpose) {
+                    (Some(ExternalUserState::PendingAcceptance { .. }), _) if !self.may_invite_again(&user).await? => {
+                        return Ok((changes, Invited { user, outcome: Outcome::Completed }));
+                    }
                     (Some(ExternalUserState::PendingAcceptance { .. }), _) => {}
                     (Some(ExternalUserState::Accepted { .. }), Purpose::Invite) => {
                         return Ok((changes, Invited { user, outcome: Outcome::Completed }));
@@ -230,6 +234,16 @@ impl Administration<'_> {
         Ok(found.map(|stored| stored.value))
     }
 
+    /// Whether a guest who has not come yet may be given a new link by who acts: a person would hold the link of a guest whom
+    /// somebody else invited, and end the one that they have.
+    async fn may_invite_again(&self, guest: &User) -> Result<bool, Code> {
+        if !matches!(self.actor, Actor::User(_)) {
+            return Ok(true);
+        }
+        let latest = self.latest(guest).await?;
+        Ok(latest.is_some_and(|latest| latest.invitation.value.invited_by == *self.actor))
+    }
+
     /// Every sponsor is a user of the tenant.
     pub(super) async fn check_sponsors(&self, sponsors: &[UserId]) -> Result<(), Code> {
         let keys: Vec<_> = sponsors.iter().map(|id| records::user(self.tenant(), *id)).collect();
@@ -249,10 +263,10 @@ impl Administration<'_> {
     /// The user with the id; or whoever was invited under the address, if only they could not have it for themselves.
     async fn whom(&self, invite: &Invite, addresses: &mut Addresses) -> Result<Whom, Code> {
         if let Some(id) = invite.user {
-            let stored = self.user(id, invite.expected).await?;
-            if stored.value.external.is_none() && matches!(self.actor, Actor::User(_)) {
+            if matches!(self.actor, Actor::User(_)) {
                 return Err(Code::NotPermitted);
             }
+            let stored = self.user(id, invite.expected).await?;
             let address = match &invite.address {
                 Some(address) if !stored.value.holds(address) => return Err(Code::AddressNotOfUser),
                 Some(address) => Some(address.clone()),

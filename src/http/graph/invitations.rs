@@ -119,7 +119,10 @@ fn shown(call: &Call, said: &Said, invited: Invited) -> Value {
             let address = invitation.address.as_ref();
             (Some(invitation.id), link, Some(invitation.redirect.as_str()), address, "PendingAcceptance")
         }
-        Outcome::Completed => (user.invitation, None, None, user.addresses().next(), "Completed"),
+        Outcome::Completed => {
+            let status = if user.is_pending() { "PendingAcceptance" } else { "Completed" };
+            (user.invitation, None, None, user.addresses().next(), status)
+        }
     };
     json!({
         "@odata.context": format!("{}/$metadata#invitations/$entity", call.api.service),

@@ -181,6 +181,45 @@ async fn a_user_who_invites_answers_for_the_guest_and_makes_no_members() {
     assert_eq!(kim.principal_name, "kim_fabrikam.example#EXT#@contoso.example");
 }
 
+/// L-08: a link leads to a guest, so a person gets none of a guest whom somebody else invited, and cannot end theirs.
+#[tokio::test]
+async fn l_08_a_person_takes_over_nobody_elses_invitation() {
+    let scene = Scene::with("policy = { allow_invites_from = \"everyone\", alias_redemption = \"link\" }").await;
+    let (sam, _) = scene.invited("sam@fabrikam.example").await;
+    let (maria, adele) = (scene.house.user("maria@fabrikam.example").await, scene.house.user("adele@contoso.example").await);
+    scene.redeemed(maria.id, "maria").await;
+    let before = scene.entries().await;
+    for person in [maria.id, adele.id] {
+        let actor = Actor::User(person);
+        let again = scene.by(&actor).invite(&invite("sam@fabrikam.example")).await.unwrap();
+        assert!(matches!(again.outcome, Outcome::Completed) && again.user.id == sam.id, "{again:?}");
+        let by_id = Invite { address: None, user: Some(sam.id), ..invite("sam@fabrikam.example") };
+        assert_eq!(scene.by(&actor).invite(&by_id).await.unwrap_err(), Code::NotPermitted);
+    }
+    assert_eq!(scene.since(before).await, []);
+    assert_eq!(invitation_of(&scene, &scene.user(sam.id).await).await.admit(scene.house.foundation.now()), Ok(()));
+    // Whom they invited themselves they may invite again.
+    let actor = Actor::User(adele.id);
+    let (kim, _) = open(scene.by(&actor).invite(&invite("kim@fabrikam.example")).await.unwrap());
+    let (again, _) = open(scene.by(&actor).invite(&invite("kim@fabrikam.example")).await.unwrap());
+    assert!(kim.id == again.id && kim.invitation != again.invitation);
+}
+
+/// Whoever wants no invitations by mail gets no note of somebody else's either.
+#[tokio::test]
+async fn an_address_that_wants_no_invitations_gets_no_copy() {
+    let scene = Scene::new().await;
+    let key = records::invitations_blocked(tenant(), &address("boss@fabrikam.example"));
+    let blocked = InvitationsBlocked { since: scene.house.foundation.now() };
+    scene.store().commit(Batch::new(Partition::Tenant(tenant())).put(&key, &blocked)).await.unwrap();
+    for (cc, mails) in [("boss@fabrikam.example", 1), ("team@fabrikam.example", 3)] {
+        let message = Message { cc: Some(address(cc)), ..Message::default() };
+        let name = format!("guest-of-{cc}");
+        scene.operator().invite(&Invite { send: Some(message), ..invite(&name) }).await.unwrap();
+        assert_eq!(scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len(), mails);
+    }
+}
+
 #[tokio::test]
 async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     let scene = Scene::new().await;
