@@ -66,11 +66,6 @@ async fn indexed(call: &Call, query: &Query) -> Result<Option<Vec<Stored<User>>>
                 let mail = address.split_once(':').filter(|(kind, _)| kind.eq_ignore_ascii_case("smtp"));
                 by_address(call, mail.map_or("", |(_, mail)| mail)).await
             }
-            // Somebody may have the address who is not led to by it; but if nobody is, nobody has it.
-            (["otherMails"], Literal::String(mail)) => match by_address(call, mail).await.map_err(StoreError::refusal)? {
-                Some(_) => continue,
-                None => Ok(None),
-            },
             (["userPrincipalName"], Literal::String(name)) => {
                 match find::by_principal_name(store, tenant, name).await.map_err(StoreError::refusal)? {
                     // The name stays when addresses change, so there may be somebody all the same.
