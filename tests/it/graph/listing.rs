@@ -194,3 +194,55 @@ async fn other_lists_are_paged_as_well() {
     let found = api.get(&filter).await.expect(200).json();
     assert_eq!(found["value"][0]["appId"], demo.app.client_id.as_str());
 }
+
+/// What belongs to one user or one app is a list like any other: no option is passed over, and links lead on.
+#[tokio::test]
+async fn short_lists_are_paged_and_show_what_is_selected() {
+    let demo = shared_demo().await;
+    let api = Api::with(&demo, &["Directory.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"]).await;
+    let (guest, other) = (api.guest(&demo, &address()).await, api.guest(&demo, &address()).await);
+    let mut sponsors = BTreeSet::new();
+    for _ in 0..3 {
+        let sponsor = api.guest(&demo, &address()).await;
+        let reference = json!({ "@odata.id": format!("{}/users/{sponsor}", api.service) });
+        api.post(&format!("/users/{guest}/sponsors/$ref"), &reference).await.expect(204);
+        sponsors.insert(sponsor);
+    }
+    let mut resources = Vec::new();
+    for app in [&demo.app.client_id, &api.app] {
+        let resource = api.get(&format!("/servicePrincipals(appId='{app}')")).await.expect(200).json()["id"].clone();
+        for user in [&guest, &other] {
+            let nil = "00000000-0000-0000-0000-000000000000";
+            let assignment = json!({ "principalId": user, "resourceId": resource, "appRoleId": nil });
+            api.post(&format!("/users/{user}/appRoleAssignments"), &assignment).await.expect(201);
+        }
+        resources.push(resource);
+    }
+    let mine = resources[1].as_str().expect("an id");
+    let (of_guest, of_app) =
+        (format!("/users/{guest}/appRoleAssignments"), format!("/servicePrincipals/{mine}/appRoleAssignedTo"));
+    for (list, key, expected) in [
+        (format!("/users/{guest}/sponsors"), "id", sponsors),
+        (of_guest.clone(), "resourceId", resources.iter().map(|id| id.as_str().expect("an id").to_owned()).collect()),
+        (of_app, "principalId", [guest.clone(), other.clone()].into()),
+    ] {
+        let (entities, pages) = walk(&api, &format!("{list}?$top=1")).await;
+        let found: Vec<_> = entities.iter().map(|entity| entity[key].as_str().expect("a key").to_owned()).collect();
+        assert!(found.len() == expected.len() && pages >= expected.len(), "{list}: {found:?}, {pages} pages");
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected, "{list}");
+        api.get(&format!("{list}?$skiptoken=x")).await.expect(400);
+    }
+    let counted = api.get(&format!("{of_guest}?$top=1&$count=true")).await.expect(200).json();
+    assert_eq!((counted["@odata.count"].as_u64(), counted["value"].as_array().map(Vec::len)), (Some(2), Some(1)));
+    api.get("/organization?$skiptoken=x").await.expect(400);
+
+    let invitation = "$select=id,vestibuleInvitation";
+    let shown = api.get(&format!("/users/{guest}/sponsors?{invitation}")).await.expect(200).json();
+    assert!(shown["value"].as_array().expect("a list").iter().all(|sponsor| sponsor["vestibuleInvitation"]["state"] == "Open"));
+    api.delete(&format!("/users/{other}")).await.expect(204);
+    let (deleted, _) = walk(&api, &format!("/directory/deletedItems/microsoft.graph.user?{invitation}")).await;
+    let deleted = deleted.iter().find(|user| user["id"] == other.as_str()).expect("it is there");
+    let alone = api.get(&format!("/directory/deletedItems/{other}?{invitation}")).await.expect(200).json();
+    assert!(deleted["vestibuleInvitation"]["id"].is_string(), "{deleted}");
+    assert_eq!(deleted["vestibuleInvitation"], alone["vestibuleInvitation"]);
+}
