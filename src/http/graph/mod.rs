@@ -142,7 +142,7 @@ impl Api {
         asked: Asked,
     ) -> Result<Answer, Error> {
         caller.check(&route.needs)?;
-        if route.path == table::INVITATIONS {
+        if route.mails {
             self.limits.admit_invitation(caller)?;
         }
         if asked.method != Method::GET {

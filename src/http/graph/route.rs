@@ -59,7 +59,17 @@ pub(super) struct Route {
     /// The schema of the body that it takes.
     pub(super) takes: Option<&'static str>,
     pub(super) gives: Gives,
+    /// Whether it may mail an invitation.
+    pub(super) mails: bool,
     pub(super) run: Run,
+}
+
+impl Route {
+    /// The same, counted among what may mail an invitation.
+    pub(super) const fn mailing(mut self) -> Self {
+        self.mails = true;
+        self
+    }
 }
 
 /// The route of a request, with its parameters in their order.

@@ -17,9 +17,6 @@ use crate::{
     odata::Error,
 };
 
-/// Where invitations are made.
-pub(super) const INVITATIONS: &str = "/invitations";
-
 /// For an app by itself and, with the same permission, in the name of a member. Guests cannot read the directory.
 const fn members_too(permissions: &'static [Permission]) -> Needs {
     assert!(!permissions.is_empty());
@@ -33,7 +30,7 @@ const fn apps_only(permissions: &'static [Permission]) -> Needs {
 }
 
 const fn route(method: Method, path: &'static str, needs: Needs, gives: Gives, run: Run, summary: &'static str) -> Route {
-    Route { method, path, needs, summary, takes: None, gives, run }
+    Route { method, path, needs, summary, takes: None, gives, mails: false, run }
 }
 
 /// The same with a body.
@@ -46,7 +43,7 @@ const fn taking(
     run: Run,
     summary: &'static str,
 ) -> Route {
-    Route { method, path, needs, summary, takes: Some(takes), gives, run }
+    Route { method, path, needs, summary, takes: Some(takes), gives, mails: false, run }
 }
 
 macro_rules! run {
@@ -90,12 +87,13 @@ pub(super) static ROUTES: &[Route] = &[
     taking(
         "invitation",
         POST,
-        INVITATIONS,
+        "/invitations",
         INVITE_AS_ANYBODY,
         Gives::Created("invitation"),
         run!(invitations::create),
         "Invites a guest.",
-    ),
+    )
+    .mailing(),
     route(GET, "/me", Needs::Person(&[UserRead, UserReadAll]), USER, run!(users::me), "Who is signed in."),
     route(GET, "/users", READ, USERS, run!(users::list), "Lists users."),
     route(GET, "/users/{id}", READ, USER, run!(users::get), "One user, by id or userPrincipalName."),
@@ -125,7 +123,8 @@ pub(super) static ROUTES: &[Route] = &[
         Gives::One("invitation"),
         run!(invitations::resend),
         "Extension: gives a pending guest a new link and mails it.",
-    ),
+    )
+    .mailing(),
     route(
         POST,
         "/users/{id}/revokeInvitation",
@@ -142,7 +141,8 @@ pub(super) static ROUTES: &[Route] = &[
         Gives::One("invitation"),
         run!(invitations::reset),
         "Extension: has a guest prove once more who they are.",
-    ),
+    )
+    .mailing(),
     route(GET, "/users/{id}/sponsors", apps_only(&[UserReadAll]), USERS, run!(sponsors::list), "Who answers for a guest."),
     taking("reference", POST, "/users/{id}/sponsors/$ref", WRITE, Gives::Nothing, run!(sponsors::add), "Adds a sponsor."),
     route(DELETE, "/users/{id}/sponsors/{sponsor}/$ref", WRITE, Gives::Nothing, run!(sponsors::remove), "Removes a sponsor."),
