@@ -14,6 +14,7 @@ use super::{
     table::visible,
     who::{self, text, unknown},
 };
+use crate::domain::user::UserType;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Invite {
@@ -143,7 +144,7 @@ impl Invite {
         let api = Api::connect(&self.connection).await?;
         let mut say = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
         say("invitedUserEmailAddress", json!(self.address));
-        say("invitedUserType", json!(if self.member { "Member" } else { "Guest" }));
+        say("invitedUserType", json!(if self.member { UserType::Member } else { UserType::Guest }.label()));
         if let Some(redirect) = &self.redirect {
             say("inviteRedirectUrl", json!(redirect));
         }

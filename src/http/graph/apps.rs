@@ -11,7 +11,7 @@ use crate::{
         app::{App, ClientType},
         terms::DocumentId,
     },
-    odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type},
+    odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type, json::object},
 };
 
 const ID: Shape = Shape::Single(Type::Guid, Ops::EQUALITY);
@@ -161,13 +161,6 @@ fn get(call: &Call, kind: &Kind, wanted: impl Fn(&App) -> bool) -> Result<Answer
     let select = Select::of_one(&call.query, kind.schema)?;
     let app = call.caller.view.apps.values().find(|app| wanted(app)).ok_or_else(Error::not_found)?;
     Ok(Answer::json(StatusCode::OK, call.envelope(kind.collection).entity(&select, (kind.json)(call, app))))
-}
-
-fn object(members: Value) -> Map<String, Value> {
-    match members {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
 }
 
 fn redirects(app: &App) -> Vec<&str> {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{AppId, UserId, app::App, user::User},
     error::Code,
-    odata::{self, Answer, Entity, Error, ErrorCode, Ops, Property, Query, Schema, Shape, Type},
+    odata::{self, Answer, Entity, Error, ErrorCode, Ops, Property, Query, Schema, Shape, Type, json::object},
     store::{
         Page, StoreError,
         records::{self, Assignment, Stored, decode},
@@ -190,7 +190,7 @@ fn pair(id: &str) -> Option<(UserId, AppId)> {
 }
 
 fn json(call: &Call, user: &User, app: &App, assignment: &Assignment) -> Map<String, Value> {
-    let members = json!({
+    object(json!({
         "id": id(user.id, app.id),
         "appRoleId": Uuid::nil(),
         "createdDateTime": assignment.since,
@@ -200,9 +200,5 @@ fn json(call: &Call, user: &User, app: &App, assignment: &Assignment) -> Map<Str
         "resourceDisplayName": app.display_name,
         "resourceId": service_principal_id(call.caller.tenant(), app.id),
         "vestibuleRole": assignment.role,
-    });
-    match members {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
+    }))
 }

@@ -10,7 +10,7 @@ use crate::{
         UserId,
         audit::{Activity, Actor, Event},
     },
-    odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type},
+    odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type, json::object},
     store::{
         StoreError,
         records::{self, Stored},
@@ -117,7 +117,7 @@ impl Entry {
             json!({ "id": user, "displayName": null, "modifiedProperties": [], "type": "User", "userPrincipalName": null })
         });
         let details: Vec<_> = self.details.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-        let members = json!({
+        object(json!({
             "id": format!("Directory_{tenant}_{}", event.sequence),
             "activityDateTime": self.at,
             "activityDisplayName": self.name,
@@ -130,11 +130,7 @@ impl Entry {
             "result": "success",
             "resultReason": "",
             "targetResources": target.into_iter().collect::<Vec<_>>(),
-        });
-        match members {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        }
+        }))
     }
 }
 

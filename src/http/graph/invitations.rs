@@ -126,10 +126,7 @@ fn shown(call: &Call, said: &Said, invited: Invited) -> Value {
         "id": id,
         "inviteRedeemUrl": link,
         "invitedUserDisplayName": Value::Null,
-        "invitedUserType": match user.user_type {
-            UserType::Guest => "Guest",
-            UserType::Member => "Member",
-        },
+        "invitedUserType": user.user_type.label(),
         "invitedUserEmailAddress": address,
         "sendInvitationMessage": said.send,
         "resetRedemption": said.reset,

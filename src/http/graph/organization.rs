@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{TenantId, WebUrl, tenant::Tenant},
     flows::organisation::{PrivacyChange, change_privacy},
-    odata::{Answer, Error, ErrorCode, Property, Query, Schema, Select, Shape},
+    odata::{Answer, Error, ErrorCode, Property, Query, Schema, Select, Shape, json::object},
     store::{
         StoreError,
         records::{self, Stored},
@@ -122,7 +122,7 @@ fn json(stored: &Stored<Tenant>) -> Map<String, Value> {
             })
         })
         .collect();
-    let members = json!({
+    object(json!({
         "@odata.etag": etag(stored.version).to_string(),
         "id": tenant.id,
         "createdDateTime": tenant.created,
@@ -134,9 +134,5 @@ fn json(stored: &Stored<Tenant>) -> Map<String, Value> {
         },
         "tenantType": "AAD",
         "verifiedDomains": domains,
-    });
-    match members {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
+    }))
 }
