@@ -8,13 +8,10 @@ use super::{
     route::{Gives, Needs, Route, Run},
     sponsors, tenants, user_change, users,
 };
-use crate::{
-    domain::permission::Permission::{
-        self, AppRoleAssignmentReadWriteAll, ApplicationReadAll, AuditLogReadAll, CrossTenantInformationReadBasicAll,
-        DirectoryReadAll, OrganizationReadAll, OrganizationReadWriteAll, UserEnableDisableAccountAll, UserInviteAll, UserRead,
-        UserReadAll, UserReadWriteAll,
-    },
-    odata::Error,
+use crate::domain::permission::Permission::{
+    self, AppRoleAssignmentReadWriteAll, ApplicationReadAll, AuditLogReadAll, CrossTenantInformationReadBasicAll,
+    DirectoryReadAll, OrganizationReadAll, OrganizationReadWriteAll, UserEnableDisableAccountAll, UserInviteAll, UserRead,
+    UserReadAll, UserReadWriteAll,
 };
 
 /// For an app by itself and, with the same permission, in the name of a member. Guests cannot read the directory.
@@ -48,12 +45,9 @@ const fn taking(
 
 macro_rules! run {
     ($handler:path) => {
-        |call| Box::pin($handler(call))
+        Run::Handler(|call| Box::pin($handler(call)))
     };
 }
-
-/// A batch and the document are answered before a route is run.
-const ELSEWHERE: Run = |_| Box::pin(async { Err(Error::not_found()) });
 
 const READ: Needs = members_too(&[UserReadAll]);
 const WRITE: Needs = apps_only(&[UserReadWriteAll]);
@@ -74,14 +68,14 @@ const USERS: Gives = Gives::Page("user");
 
 /// The routes.
 pub(super) static ROUTES: &[Route] = &[
-    route(GET, "/openapi.json", Needs::Nothing, Gives::One("openapi"), ELSEWHERE, "This document."),
+    route(GET, "/openapi.json", Needs::Nothing, Gives::One("openapi"), Run::Document, "This document."),
     taking(
         "batch",
         POST,
         "/$batch",
         Needs::Caller,
         Gives::One("batchAnswer"),
-        ELSEWHERE,
+        Run::Batch,
         "Up to 20 requests, each authorised by itself.",
     ),
     taking(
