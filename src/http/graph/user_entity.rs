@@ -8,9 +8,9 @@ use crate::{
     domain::{
         Domain,
         tenant::IdentitySource,
-        user::{ExternalUserState, Identity, User, UserType},
+        user::{ExternalUserState, Identity, User},
     },
-    odata::{Entity, Ops, Property, Schema, Shape, Type, Value},
+    odata::{Entity, Ops, Property, Schema, Shape, Type, Value, json::object},
     store::{
         Version,
         records::{DeletedUser, Stored},
@@ -122,7 +122,7 @@ impl UserEntity {
     pub(super) fn json(&self) -> Map<String, Json> {
         let (user, profile) = (&self.user, &self.user.profile);
         let identities: Vec<_> = self.identities.iter().map(SignsInAs::json).collect();
-        let members = json!({
+        object(json!({
             "@odata.etag": etag(self.version).to_string(),
             "businessPhones": profile.business_phones,
             "displayName": user.display_name,
@@ -151,13 +151,9 @@ impl UserEntity {
             "showInAddressList": self.shown_in_address_list(),
             "signInSessionsValidFromDateTime": user.sessions_valid_from,
             "source": user.source(),
-            "userType": self.user_type(),
+            "userType": user.user_type.label(),
             "vestibuleGuestInviter": user.guest_inviter,
-        });
-        match members {
-            Json::Object(members) => members,
-            _ => Map::new(),
-        }
+        }))
     }
 
     fn creation_type(&self) -> Option<&'static str> {
@@ -184,13 +180,6 @@ impl UserEntity {
 
     fn shown_in_address_list(&self) -> Option<bool> {
         self.user.external.as_ref().map(|_| false)
-    }
-
-    fn user_type(&self) -> &'static str {
-        match self.user.user_type {
-            UserType::Guest => "Guest",
-            UserType::Member => "Member",
-        }
     }
 }
 
@@ -219,7 +208,7 @@ impl Entity for UserEntity {
             "externalUserStateChangeDateTime" => user.external_user_state_since().into(),
             "invitationAccepted" => self.accepted().into(),
             "source" => user.source().into(),
-            "userType" => self.user_type().into(),
+            "userType" => user.user_type.label().into(),
             "otherMails" => user.other_mails.iter().map(|mail| mail.as_str()).collect(),
             "proxyAddresses" => self.proxy_address().into_iter().collect(),
             "identities" => Value::Many(self.identities.iter().map(|identity| Value::Object(identity)).collect()),

@@ -41,6 +41,7 @@ async fn an_invitation_is_answered_as_by_graph() {
                 "ccRecipients": [{ "emailAddress": { "name": null, "address": null } }],
             },
             "invitedUser": { "id": user },
+            "vestibuleDelivery": null,
         })
     );
     let shown = api.get(&format!("/users/{user}?{STATE}")).await.expect(200).json();
