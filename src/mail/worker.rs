@@ -204,7 +204,7 @@ impl Worker {
         let Some(claimed) = self.claim(tenant, &found).await? else { return Ok(Some(self.now())) };
         if let Some(invitation) = claimed.value.about {
             let brought = self.store.get(&records::invitation(tenant, invitation)).await?;
-            if brought.as_ref().is_none_or(|stored| stored.value.admit(now).is_err()) {
+            if !brought.as_ref().is_some_and(|stored| stored.value.is_open(now)) {
                 return self.let_fall(tenant, &claimed, brought.is_some()).await;
             }
         }

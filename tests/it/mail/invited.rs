@@ -1,6 +1,6 @@
 //! What becomes of the mail of an invitation, and who can see it.
 
-use vestibule::store::records::DeliveryState;
+use vestibule::{domain::user::Identity, store::records::DeliveryState};
 
 use super::{sink::Manner, *};
 
@@ -147,12 +147,15 @@ async fn f_15_no_invitation_is_sent_after_its_end() {
     }
 }
 
-/// An invitation that was taken back or replaced, or is gone with its guest, is not mailed even when nobody withdrew its mail.
+/// An invitation that was taken back, replaced or redeemed, or is gone with its guest, is not mailed even when nobody withdrew
+/// its mail.
 #[tokio::test]
 async fn the_mail_of_an_ended_invitation_falls() {
     let world = World::new().await;
     let at = world.clock.now();
-    for state in [Some(InvitationState::Revoked { at }), Some(InvitationState::Replaced { at }), None] {
+    let redeemed =
+        InvitationState::Redeemed { at, identity: Identity { issuer: "https://home.example".into(), subject: "sam".into() } };
+    for state in [Some(InvitationState::Revoked { at }), Some(InvitationState::Replaced { at }), Some(redeemed), None] {
         let (world, sink) = (World::new().await, Sink::start(false).await);
         let mut invitation = world.invitation();
         world.invite(&invitation).await;
