@@ -139,6 +139,9 @@ impl Administration<'_> {
         }
         changes.write(|batch| batch.unchanged(&key, Some(read)).put_until(&key, &delivery, expires));
     }
+        // Who has it sent once more invites nobody: the guest still owes it to who did.
+        let before = latest.as_ref().filter(|_| invite.purpose == Purpose::Resend);
+        let invited_by = before.map_or(self.actor, |latest| &latest.invitation.value.invited_by).clone();
 
     /// Gives `user` a new invitation, which takes the place of the one before, and mails it if that is wanted.
     pub(super) async fn issue(
@@ -147,7 +150,6 @@ impl Administration<'_> {
         user: &mut User,
         address: Option<EmailAddress>,
         invite: &Invite,
-        inviter: Option<&User>,
         moment: &Moment,
     ) -> Result<Outcome, Code> {
         let (tenant, entropy) = (self.tenant(), &*self.foundation.entropy);
@@ -158,7 +160,7 @@ impl Administration<'_> {
             user: user.id,
             redirect: self.redirect(invite, latest.as_ref())?,
             ticket: ticket.hash(),
-            invited_by: self.actor.clone(),
+            invited_by,
             created: moment.now,
             expires: Invitation::end(&self.view.tenant.policy, moment.now),
             state: InvitationState::Open,
@@ -189,7 +191,8 @@ impl Administration<'_> {
             None => Posted::Nothing,
             Some(message) => {
                 let to = invitation.address.as_ref().ok_or(Code::AddressMissing)?;
-                let inviter = inviter.map(|user| Inviter { name: &user.display_name, mail: user.mail.as_ref() });
+                let inviter = self.user_of(&invitation.invited_by).await?;
+                let inviter = inviter.as_ref().map(|user| Inviter { name: &user.display_name, mail: user.mail.as_ref() });
                 let letter = InvitationLetter {
                     tenant: &self.view.tenant,
                     to,
