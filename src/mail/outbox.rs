@@ -37,7 +37,7 @@ pub struct OutboxItem {
     pub id: MailId,
     /// The invitation that it brings, whose [`Delivery`] says what becomes of it.
     #[serde(default)]
-    pub about: Option<InvitationId>,
+    pub invitation: Option<InvitationId>,
     /// When it was queued.
     pub created: Timestamp,
     /// It is not sent from here on: what it says has ended (checklist F-15).
@@ -91,7 +91,7 @@ impl OutboxItem {
 
     /// Adds to `batch`, which writes or deletes this mail as it is here, what the invitation's [`Delivery`] says of it then.
     pub(super) fn reported(&self, batch: Batch, tenant: TenantId, state: DeliveryState) -> Batch {
-        let Some(invitation) = self.about else { return batch };
+        let Some(invitation) = self.invitation else { return batch };
         let last_error = self.last_error.clone().filter(|_| !matches!(state, DeliveryState::Sent { .. }));
         let report = Delivery { invitation, attempts: self.attempts, last_error, state };
         batch.put(&delivery(tenant, invitation), &report)
@@ -147,14 +147,14 @@ impl Outbox {
     }
 
     /// Adds the `mail` that brings `invitation` to `batch`, which also stores the invitation, and its [`Delivery`]. It is
-    /// tried for three days, and not sent once the invitation has ended in whatever way.
+    /// tried for three days, and not sent once the invitation was redeemed or has ended in whatever way.
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
     pub fn enqueue_invitation(&self, batch: Batch, tenant: TenantId, mail: &Mail, invitation: &Invitation) -> Batch {
         let tried = self.clock.now().saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
         let not_after = invitation.expires.map_or(tried, |end| end.min(tried));
-        let item = OutboxItem { about: Some(invitation.id), ..self.item(tenant, mail, not_after, false) };
+        let item = OutboxItem { invitation: Some(invitation.id), ..self.item(tenant, mail, not_after, false) };
         let batch = batch.put_until(&outbox_item(tenant, item.id), &item, Some(forgotten(not_after)));
         item.reported(batch, tenant, item.waiting())
     }
@@ -180,7 +180,7 @@ impl Outbox {
         let content = Content { decoy, mail: mail.clone() };
         OutboxItem {
             id,
-            about: None,
+            invitation: None,
             created,
             not_after,
             attempts: 0,

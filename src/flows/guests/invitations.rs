@@ -15,7 +15,7 @@ use crate::{
     secret::Secret,
     store::{
         StoreError, Version,
-        records::{self, Delivery, DeliveryState, Invited as InvitedUnder, Stored},
+        records::{self, Delivery, DeliveryState, InvitedIndex, Stored},
     },
 };
 
@@ -181,7 +181,7 @@ impl Administration<'_> {
         let key = records::invitation(tenant, invitation.id);
         changes.write(|batch| batch.absent(&key).put(&key, &invitation));
         if let Some(address) = &invitation.address {
-            let under = InvitedUnder { user: user.id };
+            let under = InvitedIndex { user: user.id };
             changes.write(|batch| batch.put(&records::invited(tenant, address, user.id), &under));
         }
         user.invitation = Some(invitation.id);

@@ -11,7 +11,7 @@ use crate::{
     error::Code,
     store::{
         StoreError, Version,
-        records::{self, DeletedUser, Invited, Stored, Tombstone, UserRef},
+        records::{self, DeletedUser, InvitedIndex, Stored, Tombstone, UserRef},
     },
 };
 
@@ -116,7 +116,7 @@ impl Administration<'_> {
             if let Some(latest) = self.latest(&user).await? {
                 let invitation = &latest.invitation.value;
                 if let Some(address) = &invitation.address {
-                    changes.write(|batch| batch.put(&records::invited(tenant, address, id), &Invited { user: id }));
+                    changes.write(|batch| batch.put(&records::invited(tenant, address, id), &InvitedIndex { user: id }));
                 }
                 let state = invitation.state.clone();
                 self.keep(&mut changes, &latest, state, None);
