@@ -102,20 +102,6 @@ impl Credentials {
         }
     }
 
-    /// Deletes them: redemption was reset, or the user is gone for good.
-    pub fn remove(&self, batch: Batch) -> Batch {
-        self.keys().fold(self.unchanged(batch), |batch, key| batch.write(Write::Delete(key)))
-    }
-
-    /// Lets them end at `until`, or, with `None`, never: the user was deleted, or restored.
-    pub fn keep_until(&self, batch: Batch, until: Option<Timestamp>) -> Batch {
-        let mut batch = self.unchanged(batch);
-        if let Some(stored) = &self.password {
-            batch = batch.put_until(&self.password_key(), &stored.value, until);
-        }
-        self.passkeys.iter().fold(batch, |batch, stored| batch.put_until(&self.passkey_key(&stored.value), &stored.value, until))
-    }
-
     fn unchanged(&self, batch: Batch) -> Batch {
         let batch = batch.unchanged(&self.password_key(), self.password.as_ref());
         self.passkeys.iter().fold(batch, |batch, stored| batch.unchanged(&self.passkey_key(&stored.value), Some(stored)))

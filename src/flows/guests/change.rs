@@ -179,30 +179,6 @@ impl Administration<'_> {
         Ok(changes)
     }
 
-    /// Blocks a user: all sessions end at once, and nothing lets them in until they are unblocked.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn block(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
-        self.change(id, expected, &Change { account_enabled: Some(false), ..Change::default() }).await
-    }
-
-    /// Lets a blocked user in again. Sessions stay ended.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn unblock(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
-        self.change(id, expected, &Change { account_enabled: Some(true), ..Change::default() }).await
-    }
-
-    /// Makes a guest a member, or a member a guest.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn convert(&self, id: UserId, expected: Option<Version>, user_type: UserType) -> Result<User, Code> {
-        self.change(id, expected, &Change { user_type: Some(user_type), ..Change::default() }).await
-    }
-
     /// Says who answers for a user.
     ///
     /// # Errors

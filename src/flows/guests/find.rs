@@ -1,17 +1,12 @@
-//! Finding users: by id, by address, by the name in the directory, and page by page.
-
-use serde::de::DeserializeOwned;
+//! Finding users: by id, by address, and by the name in the directory.
 
 use crate::{
     domain::{EmailAddress, TenantId, UserId, user::User},
     store::{
-        Page, StoreError,
-        records::{self, DeletedUser, RecordKey, Store, Stored, UserRef, decode},
+        StoreError,
+        records::{self, DeletedUser, Store, Stored, UserRef},
     },
 };
-
-/// The most users of one page (b2b-facts section 12).
-pub const PAGE_MAX: usize = 999;
 
 /// The user with an id.
 ///
@@ -73,29 +68,6 @@ pub async fn page(store: &Store, tenant: TenantId, after: Option<UserId>, limit:
 /// When the store is unavailable.
 pub async fn deleted_by_id(store: &Store, tenant: TenantId, id: UserId) -> Result<Option<Stored<DeletedUser>>, StoreError> {
     store.get(&records::deleted_user(tenant, id)).await
-}
-
-/// A page of deleted users who can be restored, as [`page`].
-///
-/// # Errors
-/// When the store is unavailable.
-pub async fn deleted_page(
-    store: &Store,
-    tenant: TenantId,
-    after: Option<UserId>,
-    limit: usize,
-) -> Result<Vec<Stored<DeletedUser>>, StoreError> {
-    scan(store, &records::deleted_users(tenant), after.map(|id| records::deleted_user(tenant, id)), limit).await
-}
-
-async fn scan<T: DeserializeOwned>(
-    store: &Store,
-    prefix: &RecordKey<T>,
-    after: Option<RecordKey<T>>,
-    limit: usize,
-) -> Result<Vec<Stored<T>>, StoreError> {
-    let page = Page { after: after.map(|key| key.key().clone()), limit: limit.min(PAGE_MAX) };
-    store.backend().scan(prefix.key(), page).await?.into_iter().map(decode).collect()
 }
 
 #[cfg(test)]
