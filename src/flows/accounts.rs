@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, Vestibule, audited, directory::TenantView};
+use super::{Foundation, Vestibule, audited, cut_off, directory::TenantView};
 use crate::{
     domain::{
         TenantId, UserId, VerifiedEmail,
@@ -23,7 +23,7 @@ use crate::{
     secret::Secret,
     store::{
         Batch, Key, Partition, Races, StoreError, Write,
-        records::{self, RecordKey, Stored, UserCutoff, take},
+        records::{self, RecordKey, Stored, take},
     },
 };
 
@@ -207,7 +207,7 @@ pub fn is_bound(view: &TenantView, user: &User) -> bool {
 /// [`Code::AccountBlocked`]; [`Code::NotInvited`] for nobody; [`Code::StoreUnavailable`].
 pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, credential: &Credential) -> Result<(), Code> {
     let (foundation, tenant) = (&vestibule.foundation, view.tenant.id);
-    let (key, cutoff_key) = (records::user(tenant, user), records::user_cutoff(tenant, user));
+    let key = records::user(tenant, user);
     let mut races = Races::default();
     loop {
         let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
@@ -224,13 +224,8 @@ pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, cre
         }
         let now = foundation.now();
         let after = User { sessions_valid_from: now, ..stored.value.clone() };
-        let cutoff = UserCutoff { user, sessions_valid_from: now, blocked: false };
-        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&stored)).put(&key, &after).put_until(
-            &cutoff_key,
-            &cutoff,
-            Some(cutoff.forget_at(now)),
-        );
-        let batch = before.replace(batch, credential);
+        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&stored)).put(&key, &after);
+        let batch = before.replace(cut_off(batch, tenant, &after, false, now), credential);
         let activity = Activity::AccountSetUp { user, with: credential.label().to_owned(), recovered: true };
         let batch = audited(batch, tenant, head.as_ref(), now, &Actor::User(user), [activity]);
         if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {

@@ -27,8 +27,9 @@ use crate::{
 /// end.
 pub(super) const TRACE_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How long the mail of an invitation is tried to be sent: long enough for a weekend without the mail server.
-const INVITATION_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// How long the mail of an invitation, and the notice of it, is tried to be sent: long enough for a weekend without the mail
+/// server.
+pub const INVITATION_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// A mail in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -162,15 +163,20 @@ impl Outbox {
     /// Takes back the mail of an invitation that ends with `batch`, if it still waits: its content goes, and the [`Delivery`]
     /// says that it was withdrawn. `read` is that record as it was read: when the mail is taken up, sent or given up
     /// meanwhile, the batch conflicts. A mail that is being sent at this moment may arrive all the same; the link in it then
-    /// says that the invitation has ended.
+    /// says that the invitation has ended. The [`Delivery`], whatever it says, is kept until `kept`; for ever with `None`.
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
-    pub fn withdraw(&self, batch: Batch, tenant: TenantId, read: &Stored<Delivery>) -> Batch {
-        let DeliveryState::Queued { mail, .. } = read.value.state else { return batch };
+    pub fn withdraw(&self, batch: Batch, tenant: TenantId, read: &Stored<Delivery>, kept: Option<Timestamp>) -> Batch {
         let key = delivery(tenant, read.value.invitation);
-        let withdrawn = Delivery { state: DeliveryState::Withdrawn { at: self.clock.now() }, ..read.value.clone() };
-        batch.unchanged(&key, Some(read)).put(&key, &withdrawn).delete(&outbox_item(tenant, mail))
+        let (batch, delivery) = match read.value.state {
+            DeliveryState::Queued { mail, .. } => {
+                let state = DeliveryState::Withdrawn { at: self.clock.now() };
+                (batch.delete(&outbox_item(tenant, mail)), Delivery { state, ..read.value.clone() })
+            }
+            _ => (batch, read.value.clone()),
+        };
+        batch.unchanged(&key, Some(read)).put_until(&key, &delivery, kept)
     }
 
     /// A mail that waits from now on.

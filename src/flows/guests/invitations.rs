@@ -11,7 +11,7 @@ use crate::{
         user::{User, UserType},
     },
     error::Code,
-    mail::{Invitation as InvitationLetter, Inviter},
+    mail::{INVITATION_TRIED, Invitation as InvitationLetter, Inviter},
     secret::Secret,
     store::{
         StoreError, Version,
@@ -21,9 +21,6 @@ use crate::{
 
 /// How long an invitation is remembered that a newer one replaced: so that its link says so.
 const REPLACED_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// How long a notice of an invitation is tried to be sent.
-const NOTICE_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// A guest's latest invitation.
 pub(super) struct Latest {
@@ -112,16 +109,12 @@ impl Administration<'_> {
             let key = records::invitation(self.tenant(), invitation.id);
             invitation.state = InvitationState::Revoked { at: moment.now };
             changes.write(|batch| batch.unchanged(&key, Some(&stored)).put(&key, &invitation));
-            self.withdraw(changes, delivery.as_ref());
+            if let Some(delivery) = &delivery {
+                changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery, None));
+            }
             changes.tell(Activity::InvitationRevoked { user: invitation.user, invitation: invitation.id });
         }
         invitation
-    }
-
-    fn withdraw(&self, changes: &mut Changes, delivery: Option<&Stored<Delivery>>) {
-        if let Some(delivery) = delivery {
-            changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery));
-        }
     }
 
     /// Has an invitation in `state` and what is known of its mail end at `expires`; with `None`, they stay.
@@ -130,14 +123,9 @@ impl Administration<'_> {
         let invitation = Invitation { state, ..stored.value.clone() };
         let key = records::invitation(self.tenant(), invitation.id);
         changes.write(|batch| batch.unchanged(&key, Some(stored)).put_until(&key, &invitation, expires));
-        let Some(read) = delivery else { return };
-        self.withdraw(changes, Some(read));
-        let key = records::delivery(self.tenant(), invitation.id);
-        let mut delivery = read.value.clone();
-        if matches!(delivery.state, DeliveryState::Queued { .. }) {
-            delivery.state = DeliveryState::Withdrawn { at: self.foundation.now() };
+        if let Some(delivery) = delivery {
+            changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery, expires));
         }
-        changes.write(|batch| batch.unchanged(&key, Some(read)).put_until(&key, &delivery, expires));
     }
         // Who has it sent once more invites nobody: the guest still owes it to who did.
         let before = latest.as_ref().filter(|_| invite.purpose == Purpose::Resend);
@@ -233,7 +221,7 @@ impl Administration<'_> {
         changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
         if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to) {
             let notice = letter.notice(self.sender, cc, &guest.display_name).map_err(|_| Code::Internal)?;
-            let until = moment.now.saturating_add(NOTICE_TRIED).unwrap_or(Timestamp::MAX);
+            let until = moment.now.saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
             changes.write(|batch| outbox.enqueue(batch, tenant, &notice, until, false));
         }
         Ok(Posted::Queued)

@@ -309,13 +309,7 @@ impl Administration<'_> {
     /// Forgets whom the user is bound to, and what they could prove it with; their sessions end.
     async fn unbind(&self, changes: &mut Changes, user: &mut User, moment: &Moment) -> Result<(), Code> {
         let (store, tenant) = (&self.foundation.store, self.tenant());
-        if let Some(identity) = user.identity() {
-            let key = records::identity(tenant, identity);
-            let index = store.get(&key).await.map_err(StoreError::refusal)?;
-            if index.as_ref().is_some_and(|index| index.value.user == user.id) {
-                changes.write(|batch| batch.unchanged(&key, index.as_ref()).delete(&key));
-            }
-        }
+        changes.unlink(store, tenant, user).await.map_err(StoreError::refusal)?;
         belongings::remove_credentials(store, changes, tenant, user.id).await.map_err(StoreError::refusal)?;
         user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now });
         user.sessions_valid_from = moment.now;

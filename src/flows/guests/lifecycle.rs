@@ -43,13 +43,7 @@ impl Administration<'_> {
             });
             let reindexed = Addresses::of(tenant).reindex(store, Some(&stored.value), None).await.map_err(StoreError::refusal)?;
             changes.write(|batch| reindexed.write(batch, tenant));
-            if let Some(identity) = stored.value.identity() {
-                let key = records::identity(tenant, identity);
-                let index = store.get(&key).await.map_err(StoreError::refusal)?;
-                if index.as_ref().is_some_and(|index| index.value.user == id) {
-                    changes.write(|batch| batch.unchanged(&key, index.as_ref()).delete(&key));
-                }
-            }
+            changes.unlink(store, tenant, &stored.value).await.map_err(StoreError::refusal)?;
             belongings::keep(store, &mut changes, (tenant, id), Some(gone)).await.map_err(StoreError::refusal)?;
             if let Some(latest) = self.latest(&stored.value).await? {
                 let invitation = &latest.invitation.value;

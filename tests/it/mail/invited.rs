@@ -180,7 +180,7 @@ async fn the_mail_of_an_ended_invitation_falls() {
 
 /// Takes back what waits, as the end of an invitation does.
 async fn withdraw(world: &World, read: &Stored<Delivery>) -> Result<(), vestibule::store::StoreError> {
-    world.store.commit(world.outbox.withdraw(Batch::new(Partition::Tenant(TENANT)), TENANT, read)).await
+    world.store.commit(world.outbox.withdraw(Batch::new(Partition::Tenant(TENANT)), TENANT, read, None)).await
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn a_withdrawn_invitation_does_not_leave() {
     assert_eq!(world.delivery(&invitation).await.value, withdrawn.value, "nobody writes over it");
     // What has ended is not taken back.
     withdraw(&world, &withdrawn).await.unwrap();
-    assert_eq!(world.delivery(&invitation).await.version, withdrawn.version);
+    assert_eq!(world.delivery(&invitation).await.value, withdrawn.value);
 }
 
 /// A mail that is under way when it is withdrawn may arrive, but it is not sent again and its end overwrites nothing.

@@ -65,6 +65,19 @@ async fn each_refusal_of_a_change_has_its_code() {
     assert_eq!(scene.since(before).await, []);
 }
 
+/// Whatever else changes with it, the audit log says that somebody was blocked.
+#[tokio::test]
+async fn a_block_is_told_beside_what_else_changed() {
+    let scene = Scene::new().await;
+    let user = scene.house.user("maria@fabrikam.example").await.id;
+    let before = scene.entries().await;
+    let change = Change { account_enabled: Some(false), display_name: Some("Maria".into()), ..Change::default() };
+    scene.operator().change(user, None, &change).await.unwrap();
+    scene.operator().unblock(user, None).await.unwrap();
+    let renamed = Activity::UserChanged { user, what: "display name".into() };
+    assert_eq!(scene.since(before).await, [renamed, Activity::UserBlocked { user }, Activity::UserUnblocked { user }]);
+}
+
 #[tokio::test]
 async fn f_27_a_block_ends_sessions_at_once_and_an_unblock_does_not_bring_them_back() {
     let scene = Scene::new().await;
