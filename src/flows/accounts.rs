@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Foundation, Vestibule, audited, cut_off, directory::TenantView};
 use crate::{
     domain::{
-        TenantId, UserId, VerifiedEmail,
+        EmailAddress, TenantId, UserId, VerifiedEmail,
         audit::{Activity, Actor},
         tenant::IdentitySource,
         user::{ExternalUserState, Identity, User, VerifiedIdentity},
@@ -149,6 +149,13 @@ pub fn proven(
     }
 }
 
+/// Whether somebody with this address could set up an account, or sign in with a passkey: a guest, where the tenant lets
+/// guests have accounts. Asked again at every step: a form can be posted that no page has shown.
+#[must_use]
+pub fn are_offered(view: &TenantView, address: &EmailAddress) -> bool {
+    view.tenant.domain(&address.domain()).is_none() && view.tenant.policy.offers(IdentitySource::LocalAccount)
+}
+
 /// Asks for a new passkey of `user`; `None` where none are offered.
 #[must_use]
 pub fn begin_passkey(vestibule: &Vestibule, view: &TenantView, user: &User, existing: &Credentials) -> Option<Begun> {
@@ -181,15 +188,22 @@ pub async fn new_password(vestibule: &Vestibule, view: &TenantView, user: &User,
 /// Signs somebody in with a passkey: they need not say who they are.
 ///
 /// # Errors
-/// [`Code::PasskeyRefused`], [`Code::PasskeyCopied`], [`Code::StoreUnavailable`].
+/// [`Code::NoIdentitySource`] where guests have no accounts; [`Code::PasskeyRefused`], [`Code::PasskeyCopied`],
+/// [`Code::StoreUnavailable`].
 pub async fn sign_in_with_passkey(
     vestibule: &Vestibule,
     view: &TenantView,
     ceremony: &Ceremony,
     answer: &str,
 ) -> Result<VerifiedIdentity, Code> {
+    offered(view)?;
     let user = vestibule.passkeys.verify(view.tenant.id, ceremony, answer).await?;
     Ok(proven(view, user, &PASSKEY_AMR, None, None, vestibule.foundation.now()))
+}
+
+/// Whether guests have accounts at all. Not even one that was set up before opens anything where they have none.
+fn offered(view: &TenantView) -> Result<(), Code> {
+    if view.tenant.policy.offers(IdentitySource::LocalAccount) { Ok(()) } else { Err(Code::NoIdentitySource) }
 }
 
 /// Whether a user signs in with an account that lives here.
@@ -203,9 +217,10 @@ pub fn is_bound(view: &TenantView, user: &User) -> bool {
 /// the user end, everywhere.
 ///
 /// # Errors
-/// [`Code::BoundToAnotherIdentity`] for a guest who signs in in another way, which only an administrator changes;
+/// [`Code::NoIdentitySource`] where guests have no accounts; [`Code::BoundToAnotherIdentity`] for a guest who signs in in another way, which only an administrator changes;
 /// [`Code::AccountBlocked`]; [`Code::NotInvited`] for nobody; [`Code::StoreUnavailable`].
 pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, credential: &Credential) -> Result<(), Code> {
+    offered(view)?;
     let (foundation, tenant) = (&vestibule.foundation, view.tenant.id);
     let key = records::user(tenant, user);
     let mut races = Races::default();

@@ -82,7 +82,7 @@ pub async fn finish_home(
 ) -> Result<(), Code> {
     let attempt = journey.attempt.take().ok_or(Code::JourneyLost)?;
     let federation = view.federation(federation).ok_or(Code::HomeDisabled)?;
-    if !view.tenant.policy.redemption_order.contains(&IdentitySource::HomeOrganisation) {
+    if !view.tenant.policy.offers(IdentitySource::HomeOrganisation) {
         return Err(Code::HomeDisabled);
     }
     let secret = federation.open_secret(view.tenant.id, &vestibule.foundation.ring).ok_or_else(|| {
