@@ -222,11 +222,13 @@ async fn a_mail_under_way_is_not_sent_again_after_it_was_withdrawn() {
     eventually("it is under way", async || sink.count("DATA") == 1).await;
     withdraw(&world, &world.delivery(&invitation).await).await.unwrap();
     sink.behave(Manner::Accept);
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    eventually("the attempt has been given up", async || sink.left() == 1).await;
     world.clock.advance(3_600);
     world.queue(&to_alice()).await;
     world.until_empty().await;
+    // It waits for what is under way: then nothing of the attempt is yet to be written.
     worker.stop().await;
+    assert!(world.items().await.is_empty(), "it waits once more");
     assert!(matches!(world.delivery(&invitation).await.value.state, DeliveryState::Withdrawn { .. }));
     assert_eq!((sink.received().len(), sink.count("DATA")), (1, 2));
 }
