@@ -237,6 +237,9 @@ fn recognised<'a>(facts: &Facts<'a>) -> Result<Recognised<'a>, Step<'a>> {
 fn set_up<'a>(facts: &Facts<'a>) -> Step<'a> {
     let user = facts.set_up.and_then(|set_up| set_up.user);
     let policy = &facts.tenant.policy;
+    if !policy.offers(IdentitySource::LocalAccount) {
+        return Step::Refuse(Code::NoIdentitySource);
+    }
     if let (Some(invitation), Some(user)) = (facts.invitation, user.filter(|user| user.is_pending())) {
         match redemption::may_set_up(user, invitation, facts.mailbox, policy) {
             Ok(()) => {}

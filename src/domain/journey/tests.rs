@@ -197,3 +197,28 @@ proptest! {
         prop_assert!(step != Step::Land && settle(&facts).is_err());
     }
 }
+
+/// A form can be posted that no page has shown: it is asked at every step whether guests have accounts here, of one who is yet to
+/// come and of one who was here before.
+#[test]
+fn an_account_is_set_up_only_where_guests_have_any() {
+    let mut tenant = tenant();
+    let address: EmailAddress = "sam@home.example".parse().unwrap();
+    let mailbox = VerifiedEmail::proven_by_passcode(address.clone());
+    let mut accepted = guest("sam@home.example", Some("sam"));
+    if let Some(ExternalUserState::Accepted { source, .. }) = &mut accepted.external {
+        *source = IdentitySource::LocalAccount;
+    }
+    for user in [&guest("sam@home.example", None), &accepted] {
+        for (order, step) in [
+            (IdentitySource::LocalAccount, Step::SetUpAccount),
+            (IdentitySource::OneTimePasscode, Step::Refuse(Code::NoIdentitySource)),
+        ] {
+            tenant.policy.redemption_order = vec![order];
+            let mut known = facts(&tenant, Person::Claims(Some(IdentitySource::LocalAccount)), &[]);
+            (known.address, known.mailbox) = (Some(&address), Some(&mailbox));
+            known.set_up = Some(SetUp { user: Some(user) });
+            assert_eq!(next(&known), step);
+        }
+    }
+}

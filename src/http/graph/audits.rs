@@ -168,8 +168,8 @@ fn words(activity: &Activity) -> (&'static str, &'static str, &'static str, &'st
         Activity::DomainVerified { .. } => ("Verify domain", "DirectoryManagement", CORE, "Update"),
         Activity::DomainUnverified { .. } => ("Domain no longer verified", "DirectoryManagement", CORE, "Update"),
         Activity::UserAdded { .. } => ("Add user", USERS, CORE, "Add"),
-        Activity::UserChanged { what, .. } if what == "blocked" => ("Disable account", USERS, CORE, "Update"),
-        Activity::UserChanged { what, .. } if what == "unblocked" => ("Enable account", USERS, CORE, "Update"),
+        Activity::UserBlocked { .. } => ("Disable account", USERS, CORE, "Update"),
+        Activity::UserUnblocked { .. } => ("Enable account", USERS, CORE, "Update"),
         Activity::UserChanged { .. } => ("Update user", USERS, CORE, "Update"),
         Activity::Redeemed { .. } => ("Redeem external user invite", USERS, INVITED, "Update"),
         Activity::PermissionsAccepted { .. } => ("Accept permissions", USERS, INVITED, "Update"),
@@ -225,6 +225,8 @@ fn about(activity: &Activity) -> (Option<UserId>, Vec<(&'static str, String)>) {
             (Some(*user), vec![("with", with.clone()), ("recovered", recovered.to_string())])
         }
         Activity::UserAdded { user }
+        | Activity::UserBlocked { user }
+        | Activity::UserUnblocked { user }
         | Activity::PermissionsAccepted { user }
         | Activity::SessionsRevoked { user }
         | Activity::InvitationsBlocked { user }
