@@ -49,17 +49,8 @@ fn address_in(name: &str) -> Option<EmailAddress> {
     let Some((invited, _)) = name.to_ascii_lowercase().find("#ext#@").map(|at| name.split_at(at)) else {
         return name.parse().ok();
     };
-    let at = |(index, _): (usize, &str)| format!("{}@{}", &invited[..index], &invited[index + 1..]).parse().ok();
-    invited.match_indices('_').filter_map(at).collect()
-}
-
-/// A page of users in the order of their ids: those after `after`, at most `limit` (and never more than [`PAGE_MAX`]). There
-/// are more when it is full.
-///
-/// # Errors
-/// When the store is unavailable.
-pub async fn page(store: &Store, tenant: TenantId, after: Option<UserId>, limit: usize) -> Result<Vec<Stored<User>>, StoreError> {
-    scan(store, &records::users(tenant), after.map(|id| records::user(tenant, id)), limit).await
+    let (local, domain) = invited.rsplit_once('_')?;
+    format!("{local}@{domain}").parse().ok()
 }
 
 /// The deleted user with an id, as long as they can be restored.

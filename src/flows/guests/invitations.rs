@@ -127,9 +127,6 @@ impl Administration<'_> {
             changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery, expires));
         }
     }
-        // Who has it sent once more invites nobody: the guest still owes it to who did.
-        let before = latest.as_ref().filter(|_| invite.purpose == Purpose::Resend);
-        let invited_by = before.map_or(self.actor, |latest| &latest.invitation.value.invited_by).clone();
 
     /// Gives `user` a new invitation, which takes the place of the one before, and mails it if that is wanted.
     pub(super) async fn issue(
@@ -142,6 +139,9 @@ impl Administration<'_> {
     ) -> Result<Outcome, Code> {
         let (tenant, entropy) = (self.tenant(), &*self.foundation.entropy);
         let latest = self.latest(user).await?;
+        // Who has it sent once more invites nobody: the guest still owes it to who did.
+        let before = latest.as_ref().filter(|_| invite.purpose == Purpose::Resend);
+        let invited_by = before.map_or(self.actor, |latest| &latest.invitation.value.invited_by).clone();
         let ticket = Secret::random(entropy);
         let invitation = Invitation {
             id: InvitationId::random(entropy),
