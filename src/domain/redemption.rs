@@ -136,6 +136,18 @@ pub fn may_set_up<'a>(
     if proven || policy.alias_redemption == AliasRedemption::Link { Ok(()) } else { Err(Objection::Mailbox(invited)) }
 }
 
+/// Whether a mailbox that was proven at `proven` still opens the account of `user`: not after the account was set up, or all
+/// sessions were ended. One proof is good for one account, once.
+#[must_use]
+pub fn may_recover(user: &User, proven: Option<Timestamp>) -> bool {
+    match &user.external {
+        Some(ExternalUserState::Accepted { since, .. }) => {
+            proven.is_some_and(|proven| proven >= user.sessions_valid_from.max(*since))
+        }
+        _ => true,
+    }
+}
+
 /// The address that stands for an invited guest: the one the invitation went to, as long as it is theirs. Where an
 /// administrator has given the guest another one since, that one.
 #[must_use]

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         EmailAddress, TenantId, UserId, VerifiedEmail,
         audit::{Activity, Actor},
+        redemption::may_recover,
         tenant::IdentitySource,
         user::{ExternalUserState, Identity, User, VerifiedIdentity},
     },
@@ -213,13 +214,20 @@ pub fn is_bound(view: &TenantView, user: &User) -> bool {
         && user.identity() == Some(&identity(view, user.id))
 }
 
-/// Sets an account up anew for a guest who has just proven its mailbox: what opened it before is gone, and all sessions of
-/// the user end, everywhere.
+/// Sets an account up anew for a guest who has proven its mailbox at `proven`: what opened it before is gone, and all sessions
+/// of the user end, everywhere.
 ///
 /// # Errors
-/// [`Code::NoIdentitySource`] where guests have no accounts; [`Code::BoundToAnotherIdentity`] for a guest who signs in in another way, which only an administrator changes;
-/// [`Code::AccountBlocked`]; [`Code::NotInvited`] for nobody; [`Code::StoreUnavailable`].
-pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, credential: &Credential) -> Result<(), Code> {
+/// [`Code::NoIdentitySource`] where guests have no accounts; [`Code::BoundToAnotherIdentity`] for a guest who signs in in
+/// another way, which only an administrator changes; [`Code::CodeExpired`] when the account was set up, or its sessions were
+/// ended, since; [`Code::AccountBlocked`]; [`Code::NotInvited`] for nobody; [`Code::StoreUnavailable`].
+pub async fn recover(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    user: UserId,
+    proven: Option<Timestamp>,
+    credential: &Credential,
+) -> Result<(), Code> {
     offered(view)?;
     let (foundation, tenant) = (&vestibule.foundation, view.tenant.id);
     let key = records::user(tenant, user);
@@ -236,6 +244,9 @@ pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, cre
         }
         if !is_bound(view, &stored.value) {
             return Err(Code::BoundToAnotherIdentity);
+        }
+        if !may_recover(&stored.value, proven) {
+            return Err(Code::CodeExpired);
         }
         let now = foundation.now();
         let after = User { sessions_valid_from: now, ..stored.value.clone() };

@@ -216,7 +216,7 @@ pub async fn verify_mailbox(
     typed: &str,
 ) -> Result<(), Code> {
     let (proven, _) = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, mailbox, typed, &[]).await?;
-    journey.prove_mailbox(proven);
+    journey.prove_mailbox(proven, vestibule.foundation.now());
     Ok(())
 }
 

@@ -47,7 +47,9 @@ pub async fn opened(foundation: &Foundation, tenant: TenantId, link: &RedeemLink
     let right = found.as_ref().map_or_else(compared_with_nothing, |invitation| invitation.is_ticket(&link.ticket));
     let invitation = found.filter(|_| right).ok_or(Code::InvitationUnknown)?;
     invitation.admit(foundation.now())?;
-    Ok(invitation)
+    // Of a guest who has left, or was deleted, after they had accepted it.
+    let user = foundation.store.get(&records::user(tenant, invitation.user)).await.map_err(StoreError::refusal)?;
+    user.map(|_| invitation).ok_or(Code::InvitationUnknown)
 }
 
 /// Commits what was agreed in a journey, if everything is agreed; then the journey holds nothing that is not recorded.

@@ -73,6 +73,7 @@ fn facts<'a>(tenant: &'a Tenant, person: Person<'a>, agreements: &'a [Agreement]
         person,
         address: None,
         mailbox: None,
+        mailbox_proven: None,
         invitation: None,
         errand: None,
         set_up: None,

@@ -101,7 +101,7 @@ async fn an_account_set_up_anew_ends_what_was_before() {
     assert!(bench.opens(FIRST).await);
     bench.house.clock.advance(60);
     let second = bench.password(SECOND).await.unwrap();
-    recover(&bench.vestibule, &bench.view, bench.maria, &second).await.unwrap();
+    recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &second).await.unwrap();
     assert!(bench.opens(SECOND).await && !bench.opens(FIRST).await);
     let now = bench.house.foundation.now();
     assert_eq!(bench.user().await.sessions_valid_from, now);
@@ -111,11 +111,27 @@ async fn an_account_set_up_anew_ends_what_was_before() {
     assert_eq!(bench.audited().await.last(), Some(&told));
 }
 
+/// O-06, O-09: a mailbox that was proven before the account was set up, or its sessions were ended, opens nothing any more.
+#[tokio::test]
+async fn o_06_o_09_one_proof_of_the_mailbox_sets_one_account_up_once() {
+    let bench = Bench::new().await.with_password().await;
+    bench.house.clock.advance(60);
+    let proven = Some(bench.house.foundation.now());
+    let (second, third) = (bench.password(SECOND).await.unwrap(), bench.password("lantern orchard gravel tide").await.unwrap());
+    bench.house.clock.advance(60);
+    recover(&bench.vestibule, &bench.view, bench.maria, proven, &second).await.unwrap();
+    bench.house.clock.advance(60);
+    for stale in [proven, None] {
+        assert_eq!(recover(&bench.vestibule, &bench.view, bench.maria, stale, &third).await, Err(Code::CodeExpired));
+    }
+    assert!(bench.opens(SECOND).await);
+}
+
 #[tokio::test]
 async fn an_account_is_set_up_anew_only_for_who_signs_in_with_one() {
     let bench = Bench::new().await.with_password().await;
     let second = bench.password(SECOND).await.unwrap();
-    let try_it = async || recover(&bench.vestibule, &bench.view, bench.maria, &second).await;
+    let try_it = async || recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &second).await;
     bench.change(|_, user| user.account_enabled = false).await;
     assert_eq!(try_it().await, Err(Code::AccountBlocked));
     bench.change(|_, user| user.account_enabled = true).await;
@@ -125,7 +141,8 @@ async fn an_account_is_set_up_anew_only_for_who_signs_in_with_one() {
     }
     bench.change(|_, user| user.external = Some(ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH })).await;
     assert_eq!(try_it().await, Err(Code::BoundToAnotherIdentity), "that is for redemption to do");
-    let nobody = recover(&bench.vestibule, &bench.view, UserId(uuid::Uuid::nil()), &second).await;
+    let nobody =
+        recover(&bench.vestibule, &bench.view, UserId(uuid::Uuid::nil()), Some(bench.house.foundation.now()), &second).await;
     assert_eq!(nobody, Err(Code::NotInvited));
     assert!(bench.opens(FIRST).await && !bench.opens(SECOND).await);
     assert!(!bench.audited().await.iter().any(|activity| matches!(activity, Activity::AccountSetUp { .. })));
@@ -137,7 +154,7 @@ async fn where_guests_have_no_accounts_none_is_set_up_anew() {
     let mut bench = Bench::new().await.with_password().await;
     let second = bench.password(SECOND).await.unwrap();
     bench.no_more().await;
-    let refused = recover(&bench.vestibule, &bench.view, bench.maria, &second).await;
+    let refused = recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &second).await;
     assert_eq!(refused, Err(Code::NoIdentitySource));
     assert!(bench.opens(FIRST).await && !bench.opens(SECOND).await);
 }
@@ -189,7 +206,7 @@ async fn o_15_a_passkey_signs_in_honestly() {
     let mut authenticator = Authenticator::new("https://vestibule.example", b"a passkey's id..");
     let passkey = finish_passkey(&bench.vestibule, &begun.ceremony, bench.maria, &authenticator.create(&begun.options)).unwrap();
     bench.house.clock.advance(1);
-    recover(&bench.vestibule, &bench.view, bench.maria, &passkey).await.unwrap();
+    recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &passkey).await.unwrap();
     assert!(!bench.opens(FIRST).await, "the password is gone");
     let begun = bench.vestibule.passkeys.begin_assertion().unwrap();
     let answer = authenticator.get(&begun.options);

@@ -123,8 +123,9 @@ async fn owed(open: &mut Open) -> Result<Option<User>, Code> {
 /// Goes on with the account: of a guest who is yet to come it is written when they redeem; one that there was is set up anew
 /// at once.
 async fn keep(mut open: Open, user: &User, credential: Credential) -> Response {
+    let proven = open.journey.mailbox_proven;
     if !user.is_pending()
-        && let Err(code) = accounts::recover(&open.visit.vestibule, &open.view, user.id, &credential).await
+        && let Err(code) = accounts::recover(&open.visit.vestibule, &open.view, user.id, proven, &credential).await
     {
         return open.visit.refuse_in(Some(&open.view), code);
     }

@@ -45,6 +45,7 @@ async fn a_guest_leaves_and_every_session_ends() {
     assert!(walk.site.user(guest.user).await.is_some(), "asking is not leaving");
     let left = walk.send("confirm", &page, "confirm", &[]).await;
     assert!(left.status == StatusCode::OK && left.body.contains("id=\"left\""), "{}", left.body);
+    assert!(refuses(&walk.site.get(&guest.link).await, Code::InvitationUnknown), "the link leads nowhere any more");
     assert!(walk.site.user(guest.user).await.is_none());
     let store = &walk.site.house.foundation.store;
     let deleted = store.get(&records::deleted_user(tenant(), guest.user)).await.unwrap().expect("30 days");
