@@ -150,7 +150,7 @@ codes! {
     // Who the guest is (2xxx)
     2001 NotInvited 403 AccessDenied "AADSTS50020, AADSTS16003"
         "You have not been invited to this organisation with this account."
-        "Ask your contact there to invite the address shown above, or sign in with the account that was invited.";
+        "Ask your contact there to invite the address that you signed in with, or sign in with the account that was invited.";
     2002 EmailUnverified 403 AccessDenied "AADSTS51004"
         "Your home organisation signed you in, but does not vouch for your e-mail address."
         "Ask your home organisation to verify your address, or sign in with a code sent by e-mail.";

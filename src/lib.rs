@@ -16,6 +16,9 @@
 //! Whether a request may pass is decided by one pure function, [`decision::decide`]; what a sign-in still owes by another,
 //! [`domain::journey::next`]. Doors only feed them and dress up their answers.
 //!
+//! Beside the doors there is the directory: guests are invited, looked after and let go through a REST API in the shape of
+//! Microsoft Graph ([`http::graph`], `https://HOST/v1.0`), and through the command line, which is a client of the same API.
+//!
 //! ```no_run
 //! # #[cfg(all(feature = "remote", feature = "axum"))]
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,7 +57,7 @@
 //! | [`identity`] | how somebody proves who they are: home organisation, passcode, passkey, password |
 //! | [`mail`] | what is mailed, how it waits in the store, how it leaves |
 //! | [`flows`] | load facts, decide purely, commit once; shared by pages, programs and the command line |
-//! | [`http`], [`i18n`] | parsing in, rendering out; the front with its strict gate; pages in several languages |
+//! | [`http`], [`i18n`] | parsing in, rendering out; the front with its strict gate; pages in several languages; the directory API |
 //! | [`config`], [`server`], [`cli`] | the configuration, the composition root, the command line |
 //!
 //! # How a sign-in goes

@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Listen, MailTransport, files::read_key_ring},
     dns::Resolver,
     flows::{Foundation, Vestibule, directory::Directory, documents::Documents, domains, live, restored},
-    http::{Door, front},
+    http::{Door, front, graph::DirectoryApi},
     identity::{account::Accounts, passcode::Passcodes, passkey::Passkeys, upstream::Upstreams},
     live::{FeedLog, LiveState},
     mail::{FileTransport, Outbox, OutboxSettings, Sender, SmtpLimits, SmtpTransport, Transport},
@@ -220,7 +220,7 @@ impl Server {
     /// Those of `opening`.
     pub async fn run(
         self,
-        opening: impl Future<Output = anyhow::Result<Arc<Vestibule>>>,
+        opening: impl Future<Output = anyhow::Result<DirectoryApi>>,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let (door, closing) = (Door::default(), CancellationToken::new());
@@ -236,11 +236,11 @@ impl Server {
         // Both go on while requests in flight end, which still have to be judged and may still queue mail.
         let (workers, stop) = (TaskTracker::new(), CancellationToken::new());
         let mut opening = std::pin::pin!(async {
-            let vestibule = opening.await?;
-            start_workers(&vestibule, self.transport, &workers, &stop).await;
-            door.open(&vestibule);
+            let directory = opening.await?;
+            start_workers(directory.vestibule(), self.transport, &workers, &stop).await;
+            door.open(&directory);
             tracing::info!("ready");
-            anyhow::Ok(vestibule)
+            anyhow::Ok(directory)
         });
         // Connections wait a moment before they are told that nothing is ready yet; mostly it soon is.
         let early = tokio::time::timeout(PATIENCE, &mut opening).await;
@@ -252,9 +252,9 @@ impl Server {
                 () = &mut shutdown => Ok(None),
             },
         };
-        if let Ok(Some(vestibule)) = &opened {
+        if let Ok(Some(directory)) = &opened {
             shutdown.await;
-            vestibule.draining.cancel();
+            directory.vestibule().draining.cancel();
         }
         closing.cancel();
         let drained = serving.await?;

@@ -31,6 +31,9 @@ fn invitation(round: usize, number: usize) -> String {
     format!("{{\"invitedUserEmailAddress\":\"{mail}\",\"inviteRedirectUrl\":\"https://app.example/\"}}")
 }
 
+/// What an app does in a round.
+type Work = fn(&mut Inviter, usize);
+
 /// A tenant's app at a server.
 struct Inviter {
     connection: Connection,
@@ -42,8 +45,7 @@ impl Inviter {
         let mut connection = program.connection();
         let grant = format!("grant_type=client_credentials&scope=http://{}/.default", connection.host);
         let answer = App::new(ES256, setting::domain(tenant)).token(&mut connection, &grant);
-        let headers =
-            format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", member(&answer, "access_token"));
+        let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", member(&answer, "access_token"));
         Self { connection, headers }
     }
 
@@ -80,7 +82,7 @@ pub(crate) fn over_http(bench: &Bench) {
     let program = Program::start(folder.path(), bench.pin);
     let mut inviters: Vec<_> = (0..TENANTS).map(|tenant| Inviter::new(&program, tenant)).collect();
     println!("{:<44} {:>26} {:>26}", "invitations over HTTP", "a second", "a second of server CPU");
-    let works: [(&str, fn(&mut Inviter, usize)); 2] = [("one by one", Inviter::one_by_one), ("$batch of 20", Inviter::in_batches)];
+    let works: [(&str, Work); 2] = [("one by one", Inviter::one_by_one), ("$batch of 20", Inviter::in_batches)];
     let mut rounds = 0;
     for (name, work) in works {
         for at_once in [1, TENANTS] {

@@ -13,13 +13,13 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use uuid::Uuid;
 use vestibule::{
     clock::{SystemEntropy, random_uuid},
+    config::Config,
     domain::{TenantId, audit::Actor, user::UserType},
     flows::{
         Vestibule,
         directory::TenantView,
         guests::{Administration, Invite, Message, Outcome, Purpose},
     },
-    config::Config,
     server,
     store::{Backend, Batch, Check, Entry, Key, Page, Partition, SharedStore, StoreError, Watch, Write, records::Store},
 };
@@ -113,7 +113,11 @@ fn like(batch: &Batch) -> Batch {
 }
 
 /// How many a second, by so many at once.
-fn spell<F: Future<Output = ()> + Send>(runtime: &Runtime, workers: usize, one: impl Fn(usize) -> F + Clone + Send + 'static) -> f64 {
+fn spell<F: Future<Output = ()> + Send>(
+    runtime: &Runtime,
+    workers: usize,
+    one: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> f64 {
     let begun = Instant::now();
     let done = runtime.block_on(async {
         let mut tasks = JoinSet::new();
@@ -151,7 +155,8 @@ pub(crate) fn one_by_one(bench: &Bench) {
     for mail in [false, true] {
         runtime.block_on(scene.invite(0, mail));
         let batch = noted.last.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("a batch");
-        let bytes: usize = batch.writes().iter().map(|write| if let Write::Put { value, .. } = write { value.len() } else { 0 }).sum();
+        let bytes: usize =
+            batch.writes().iter().map(|write| if let Write::Put { value, .. } = write { value.len() } else { 0 }).sum();
         let (checks, writes) = (batch.checks().len(), batch.writes().len());
         println!("mail: {mail}; a commit has {checks} checks and {writes} writes, {bytes} bytes");
         let mut rows = vec![(Figures::default(), Figures::default()); SHAPES.len()];

@@ -75,8 +75,7 @@ impl std::fmt::Display for Figures {
     /// Median, least and most.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let places = if self.median() < 100.0 { 2 } else { 0 };
-        let text =
-            format!("{:.places$} ({:.places$} – {:.places$})", self.median(), self.0[0], self.0[self.0.len() - 1]);
+        let text = format!("{:.places$} ({:.places$} – {:.places$})", self.median(), self.0[0], self.0[self.0.len() - 1]);
         f.pad(&text)
     }
 }
@@ -135,7 +134,10 @@ fn start(bench: &Bench, directory: &Filled) {
         cut_off.add(program.started.as_secs_f64() * 1e3);
         program.stop();
     }
-    println!("{:>9} guests: start to first answer {stopped} ms; after a crash {cut_off} ms; at rest {memory} MiB", directory.guests);
+    println!(
+        "{:>9} guests: start to first answer {stopped} ms; after a crash {cut_off} ms; at rest {memory} MiB",
+        directory.guests
+    );
 }
 
 /// What a commit costs the bare engine without and with a record of what of the file is free, by which a file that was not closed

@@ -44,7 +44,8 @@ pub(crate) fn measure(bench: &Bench, directories: &[Filled]) {
     let programs: Vec<_> = directories.iter().map(|directory| Program::start(directory.folder.path(), bench.pin)).collect();
     let app = App::new(ES256, setting::domain(0));
     let authorize = app.authorize("openid profile email", "");
-    let mut people: Vec<_> = programs.iter().zip(directories).map(|(program, directory)| regular(program, directory, &app)).collect();
+    let mut people: Vec<_> =
+        programs.iter().zip(directories).map(|(program, directory)| regular(program, directory, &app)).collect();
     let mut rows: [Vec<Row>; 2] = Default::default();
     rows.iter_mut().for_each(|rows| rows.resize_with(programs.len(), Row::default));
     let [with_session, for_the_first_time] = &mut rows;
@@ -71,7 +72,12 @@ pub(crate) fn measure(bench: &Bench, directories: &[Filled]) {
             println!("{name:<34} {:>9} {p50:>26} {p99:>26} {cpu:>26}", directory.guests);
         }
         let ratio = |figures: fn(&Row) -> &Figures| figures(&rows[1]).median() / figures(&rows[0]).median();
-        println!("{name:<34} ratio: p50 {:.2}, p99 {:.2}, CPU {:.2}", ratio(|row| &row.p50), ratio(|row| &row.p99), ratio(|row| &row.cpu));
+        println!(
+            "{name:<34} ratio: p50 {:.2}, p99 {:.2}, CPU {:.2}",
+            ratio(|row| &row.p50),
+            ratio(|row| &row.p99),
+            ratio(|row| &row.cpu)
+        );
     }
     programs.into_iter().for_each(Program::stop);
 }
@@ -91,8 +97,7 @@ fn regular(program: &Program, directory: &Filled, app: &App) -> (Connection, Str
     let code = redeem(&mut browser, &page, &code);
     let (mut connection, cookies) = browser.into_parts();
     app.trade(&mut connection, &code);
-    let headers =
-        format!("accept: text/html\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\ncookie: {cookies}\r\n");
+    let headers = format!("accept: text/html\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\ncookie: {cookies}\r\n");
     (connection, headers)
 }
 

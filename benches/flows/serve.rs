@@ -20,6 +20,7 @@ use vestibule::{
         Foundation,
         apply::{apply, spec::Desired},
     },
+    http::graph::DirectoryApi,
     seal::KeyRing,
     server::{self, Server},
     store::{memory::MemoryStore, records::Store},
@@ -83,10 +84,10 @@ async fn vestibule(in_memory: bool, folder: &Path) -> anyhow::Result<()> {
         }
     });
     let server = Server::bind(&config).await?;
-    let vestibule = server::build(&config, foundation)?;
+    let directory = DirectoryApi::new(&server::build(&config, foundation)?);
     tell(config.listen[0].address.port());
     let done = tokio::task::spawn_blocking(move || answer(&commits));
-    server.run(std::future::ready(Ok(vestibule)), async { drop(done.await) }).await
+    server.run(std::future::ready(Ok(directory)), async { drop(done.await) }).await
 }
 
 /// Answers the driver's questions until it goes away.

@@ -28,7 +28,7 @@ identify-hint = Zum Beispiel name@organisation.example
 
 # Code per E-Mail
 send-heading = Code per E-Mail erhalten
-send-lead = Wir senden einen Code an { $email }. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
+send-lead = Wenn { $email } eingeladen wurde, senden wir einen Code dorthin. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
 send-button = Code senden
 code-heading = Code eingeben
 code-lead = Wenn { $email } eingeladen wurde, ist eine Nachricht mit einem Code aus 8 Ziffern dorthin unterwegs.

@@ -32,7 +32,7 @@ use super::{
     guest::api::DIRECTORY,
     operation::{Apply, CheckStore, Failure, Operation, RotateKeys, tenant},
 };
-use crate::{flows::Vestibule, http::graph::OperatorApi, store::measured};
+use crate::{http::graph::DirectoryApi, store::measured};
 
 /// A document of 10 MiB is 14 MiB of base64, and there may be several.
 const BODY: usize = 256 << 20;
@@ -80,7 +80,7 @@ pub(super) fn record() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Opens the socket and answers on it.
-pub(super) fn listen(data: &std::path::Path, metrics: PrometheusHandle, vestibule: &Arc<Vestibule>) -> anyhow::Result<Admin> {
+pub(super) fn listen(data: &std::path::Path, metrics: PrometheusHandle, directory_api: &DirectoryApi) -> anyhow::Result<Admin> {
     let path = socket(data);
     let listener = bind(&path).with_context(|| format!("{}: the administration socket", path.display()))?;
     let app = Router::new()
@@ -97,11 +97,7 @@ pub(super) fn listen(data: &std::path::Path, metrics: PrometheusHandle, vestibul
     let app = app
         .route(&format!("{DIRECTORY}/{{tenant}}/{{*path}}"), any(directory))
         .layer(DefaultBodyLimit::max(BODY))
-        .with_state(Arc::new(Administration {
-            vestibule: Arc::clone(vestibule),
-            directory: OperatorApi::new(vestibule),
-            turn: Mutex::default(),
-        }));
+        .with_state(Arc::new(Administration { directory: directory_api.clone(), turn: Mutex::default() }));
     let stop = CancellationToken::new();
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let task = tokio::spawn(async move {
@@ -132,15 +128,14 @@ async fn render(metrics: PrometheusHandle) -> String {
 }
 
 struct Administration {
-    vestibule: Arc<Vestibule>,
-    directory: OperatorApi,
+    directory: DirectoryApi,
     /// For operations that are to be alone.
     turn: Mutex<()>,
 }
 
 async fn perform<O: Operation>(State(administration): State<Arc<Administration>>, Json(operation): Json<O>) -> Response {
     let _turn = if O::ALONE { Some(administration.turn.lock().await) } else { None };
-    match operation.perform(&administration.vestibule.foundation).await {
+    match operation.perform(&administration.directory.vestibule().foundation).await {
         Ok(answer) => Json(answer).into_response(),
         Err(failure) => refuse(failure),
     }
@@ -157,7 +152,7 @@ async fn directory(
     Path((name, _)): Path<(String, String)>,
     request: axum::extract::Request,
 ) -> Response {
-    let tenant = match tenant(&administration.vestibule.foundation, &name).await {
+    let tenant = match tenant(&administration.directory.vestibule().foundation, &name).await {
         Ok(tenant) => tenant,
         Err(failure) => return refuse(failure),
     };
@@ -168,5 +163,5 @@ async fn directory(
         return refuse(Failure::refused("the request cannot be read"));
     };
     parts.uri = uri;
-    administration.directory.serve(tenant, HttpRequest::from_parts(parts, body)).await
+    administration.directory.serve_operator(tenant, HttpRequest::from_parts(parts, body)).await
 }

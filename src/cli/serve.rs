@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::{Secrets, admin, asked_to_stop};
 use crate::{
     config::{Config, Log},
+    http::graph::DirectoryApi,
     server::{self, Server},
 };
 
@@ -33,10 +34,10 @@ impl Serve {
         let mut admin = None;
         let opening = async {
             let (foundation, failed) = server::open(&config, self.secrets.key_ring.as_ref()).await?;
-            let vestibule = server::build(&config, foundation)?;
-            admin = Some(admin::listen(&config.data, metrics, &vestibule)?);
+            let directory = DirectoryApi::new(&server::build(&config, foundation)?);
+            admin = Some(admin::listen(&config.data, metrics, &directory)?);
             let _ = failed_sender.send(failed);
-            Ok(vestibule)
+            Ok(directory)
         };
         let failed = async {
             match failed.await {

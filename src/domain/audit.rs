@@ -33,7 +33,17 @@ pub enum Activity {
         /// Whom.
         user: UserId,
     },
-    /// A guest or member was changed (blocked, unblocked, other properties).
+    /// A guest or member was blocked: all sessions ended.
+    UserBlocked {
+        /// Whom.
+        user: UserId,
+    },
+    /// A guest or member was let in again.
+    UserUnblocked {
+        /// Whom.
+        user: UserId,
+    },
+    /// Properties of a guest or member were changed.
     UserChanged {
         /// Whom.
         user: UserId,

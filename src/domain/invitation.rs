@@ -7,7 +7,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{EmailAddress, InvitationId, TenantId, UserId, WebUrl, app::App, audit::Actor, tenant::TenantPolicy, user::Identity};
+use super::{
+    EmailAddress, InvitationId, TenantId, UserId, WebUrl,
+    app::App,
+    audit::Actor,
+    tenant::TenantPolicy,
+    user::{Identity, User},
+};
 use crate::{
     error::Code,
     secret::{Secret, SecretHash},
@@ -82,6 +88,32 @@ impl Invitation {
     #[must_use]
     pub fn is_ticket(&self, ticket: &Secret) -> bool {
         self.ticket.matches(ticket.expose())
+    }
+
+    /// Whether it speaks for `user`: it is their newest, and nobody has redeemed it. When its link ends is another matter
+    /// ([`admit`](Self::admit)).
+    #[must_use]
+    pub fn speaks_for(&self, user: &User) -> bool {
+        self.user == user.id && user.invitation == Some(self.id) && self.state == InvitationState::Open
+    }
+
+    /// Whether somebody can redeem it at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.state == InvitationState::Open && self.admit(now).is_ok()
+    }
+
+    /// Where it leads at the end, if it still may ([`may_lead_to`]). Our own pages are among those places, but for links of
+    /// invitations, which would lead here again.
+    #[must_use]
+    pub fn landing<'a>(
+        &self,
+        public_url: &WebUrl,
+        apps: impl IntoIterator<Item = &'a App>,
+        policy: &TenantPolicy,
+    ) -> Option<&WebUrl> {
+        let ours = self.redirect.origin() == public_url.origin() && !self.redirect.as_url().path().starts_with("/redeem");
+        (ours || may_lead_to(&self.redirect, apps, policy)).then_some(&self.redirect)
     }
 
     /// Whether its link leads anywhere at `now`: to redeem it while it is open, to sign in once it was redeemed.

@@ -86,6 +86,8 @@ pub struct Facts<'a> {
     pub address: Option<&'a EmailAddress>,
     /// The mailbox that was proven in this journey beside the identity, or without one.
     pub mailbox: Option<&'a VerifiedEmail>,
+    /// When that was.
+    pub mailbox_proven: Option<Timestamp>,
     /// The invitation whose link was opened, which leads somewhere still ([`Invitation::admit`]).
     pub invitation: Option<&'a Invitation>,
     /// What they come for, if not to get in.
@@ -237,6 +239,9 @@ fn recognised<'a>(facts: &Facts<'a>) -> Result<Recognised<'a>, Step<'a>> {
 fn set_up<'a>(facts: &Facts<'a>) -> Step<'a> {
     let user = facts.set_up.and_then(|set_up| set_up.user);
     let policy = &facts.tenant.policy;
+    if !policy.offers(IdentitySource::LocalAccount) {
+        return Step::Refuse(Code::NoIdentitySource);
+    }
     if let (Some(invitation), Some(user)) = (facts.invitation, user.filter(|user| user.is_pending())) {
         match redemption::may_set_up(user, invitation, facts.mailbox, policy) {
             Ok(()) => {}
@@ -250,6 +255,9 @@ fn set_up<'a>(facts: &Facts<'a>) -> Step<'a> {
         }
         if user.is_some_and(|user| !user.holds(address)) {
             return Step::Refuse(Code::InvitedAsAnother);
+        }
+        if user.is_some_and(|user| !redemption::may_recover(user, facts.mailbox_proven)) {
+            return Step::ProveMailbox(address);
         }
     }
     let Some(user) = user else { return Step::Refuse(Code::NotInvited) };

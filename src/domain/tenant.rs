@@ -217,6 +217,12 @@ impl Default for TenantPolicy {
 }
 
 impl TenantPolicy {
+    /// Whether guests may prove who they are in this way.
+    #[must_use]
+    pub fn offers(&self, source: IdentitySource) -> bool {
+        self.redemption_order.contains(&source)
+    }
+
     /// Whether the ways to prove an identity leave a fallback on: a guest without a home organisation, or whose home
     /// organisation is down, has no other. A tenant that wants it so says so, and then offers nothing else.
     ///

@@ -43,6 +43,17 @@ pub enum UserType {
     Member,
 }
 
+impl UserType {
+    /// Its name, as in `userType` of Microsoft Graph.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Guest => "Guest",
+            Self::Member => "Member",
+        }
+    }
+}
+
 /// The external user state, with what belongs to it. There is no third state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state")]

@@ -7,11 +7,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, Vestibule, audited, directory::TenantView};
+use super::{Foundation, Vestibule, audited, cut_off, directory::TenantView};
 use crate::{
     domain::{
-        TenantId, UserId, VerifiedEmail,
+        EmailAddress, TenantId, UserId, VerifiedEmail,
         audit::{Activity, Actor},
+        redemption::may_recover,
         tenant::IdentitySource,
         user::{ExternalUserState, Identity, User, VerifiedIdentity},
     },
@@ -23,7 +24,7 @@ use crate::{
     secret::Secret,
     store::{
         Batch, Key, Partition, Races, StoreError, Write,
-        records::{self, RecordKey, Stored, UserCutoff, take},
+        records::{self, RecordKey, Stored, take},
     },
 };
 
@@ -102,20 +103,6 @@ impl Credentials {
         }
     }
 
-    /// Deletes them: redemption was reset, or the user is gone for good.
-    pub fn remove(&self, batch: Batch) -> Batch {
-        self.keys().fold(self.unchanged(batch), |batch, key| batch.write(Write::Delete(key)))
-    }
-
-    /// Lets them end at `until`, or, with `None`, never: the user was deleted, or restored.
-    pub fn keep_until(&self, batch: Batch, until: Option<Timestamp>) -> Batch {
-        let mut batch = self.unchanged(batch);
-        if let Some(stored) = &self.password {
-            batch = batch.put_until(&self.password_key(), &stored.value, until);
-        }
-        self.passkeys.iter().fold(batch, |batch, stored| batch.put_until(&self.passkey_key(&stored.value), &stored.value, until))
-    }
-
     fn unchanged(&self, batch: Batch) -> Batch {
         let batch = batch.unchanged(&self.password_key(), self.password.as_ref());
         self.passkeys.iter().fold(batch, |batch, stored| batch.unchanged(&self.passkey_key(&stored.value), Some(stored)))
@@ -163,6 +150,13 @@ pub fn proven(
     }
 }
 
+/// Whether somebody with this address could set up an account, or sign in with a passkey: a guest, where the tenant lets
+/// guests have accounts. Asked again at every step: a form can be posted that no page has shown.
+#[must_use]
+pub fn are_offered(view: &TenantView, address: &EmailAddress) -> bool {
+    view.tenant.domain(&address.domain()).is_none() && view.tenant.policy.offers(IdentitySource::LocalAccount)
+}
+
 /// Asks for a new passkey of `user`; `None` where none are offered.
 #[must_use]
 pub fn begin_passkey(vestibule: &Vestibule, view: &TenantView, user: &User, existing: &Credentials) -> Option<Begun> {
@@ -195,15 +189,22 @@ pub async fn new_password(vestibule: &Vestibule, view: &TenantView, user: &User,
 /// Signs somebody in with a passkey: they need not say who they are.
 ///
 /// # Errors
-/// [`Code::PasskeyRefused`], [`Code::PasskeyCopied`], [`Code::StoreUnavailable`].
+/// [`Code::NoIdentitySource`] where guests have no accounts; [`Code::PasskeyRefused`], [`Code::PasskeyCopied`],
+/// [`Code::StoreUnavailable`].
 pub async fn sign_in_with_passkey(
     vestibule: &Vestibule,
     view: &TenantView,
     ceremony: &Ceremony,
     answer: &str,
 ) -> Result<VerifiedIdentity, Code> {
+    offered(view)?;
     let user = vestibule.passkeys.verify(view.tenant.id, ceremony, answer).await?;
     Ok(proven(view, user, &PASSKEY_AMR, None, None, vestibule.foundation.now()))
+}
+
+/// Whether guests have accounts at all. Not even one that was set up before opens anything where they have none.
+fn offered(view: &TenantView) -> Result<(), Code> {
+    if view.tenant.policy.offers(IdentitySource::LocalAccount) { Ok(()) } else { Err(Code::NoIdentitySource) }
 }
 
 /// Whether a user signs in with an account that lives here.
@@ -213,15 +214,23 @@ pub fn is_bound(view: &TenantView, user: &User) -> bool {
         && user.identity() == Some(&identity(view, user.id))
 }
 
-/// Sets an account up anew for a guest who has just proven its mailbox: what opened it before is gone, and all sessions of
-/// the user end, everywhere.
+/// Sets an account up anew for a guest who has proven its mailbox at `proven`: what opened it before is gone, and all sessions
+/// of the user end, everywhere.
 ///
 /// # Errors
-/// [`Code::BoundToAnotherIdentity`] for a guest who signs in in another way, which only an administrator changes;
-/// [`Code::AccountBlocked`]; [`Code::NotInvited`] for nobody; [`Code::StoreUnavailable`].
-pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, credential: &Credential) -> Result<(), Code> {
+/// [`Code::NoIdentitySource`] where guests have no accounts; [`Code::BoundToAnotherIdentity`] for a guest who signs in in
+/// another way, which only an administrator changes; [`Code::CodeExpired`] when the account was set up, or its sessions were
+/// ended, since; [`Code::AccountBlocked`]; [`Code::NotInvited`] for nobody; [`Code::StoreUnavailable`].
+pub async fn recover(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    user: UserId,
+    proven: Option<Timestamp>,
+    credential: &Credential,
+) -> Result<(), Code> {
+    offered(view)?;
     let (foundation, tenant) = (&vestibule.foundation, view.tenant.id);
-    let (key, cutoff_key) = (records::user(tenant, user), records::user_cutoff(tenant, user));
+    let key = records::user(tenant, user);
     let mut races = Races::default();
     loop {
         let keys = [key.key().clone(), records::audit_head(tenant).key().clone()];
@@ -236,15 +245,13 @@ pub async fn recover(vestibule: &Vestibule, view: &TenantView, user: UserId, cre
         if !is_bound(view, &stored.value) {
             return Err(Code::BoundToAnotherIdentity);
         }
+        if !may_recover(&stored.value, proven) {
+            return Err(Code::CodeExpired);
+        }
         let now = foundation.now();
         let after = User { sessions_valid_from: now, ..stored.value.clone() };
-        let cutoff = UserCutoff { user, sessions_valid_from: now, blocked: false };
-        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&stored)).put(&key, &after).put_until(
-            &cutoff_key,
-            &cutoff,
-            Some(cutoff.forget_at(now)),
-        );
-        let batch = before.replace(batch, credential);
+        let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&stored)).put(&key, &after);
+        let batch = before.replace(cut_off(batch, tenant, &after, false, now), credential);
         let activity = Activity::AccountSetUp { user, with: credential.label().to_owned(), recovered: true };
         let batch = audited(batch, tenant, head.as_ref(), now, &Actor::User(user), [activity]);
         if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {

@@ -84,6 +84,8 @@ pub struct Journey {
     pub proof: Option<Proof>,
     /// The mailbox that was proven beside it, or, on an errand about an address, without it.
     pub mailbox: Option<VerifiedEmail>,
+    /// When that was. A proof sets up one account once, and none that was set up, or whose sessions were ended, since.
+    pub mailbox_proven: Option<Timestamp>,
     /// Whether they want to set up an account that lives here.
     pub setting_up: bool,
     /// What the browser was asked to do with a passkey.
@@ -150,6 +152,7 @@ impl Journey {
             codes_sent: 0,
             proof: None,
             mailbox: None,
+            mailbox_proven: None,
             setting_up: false,
             ceremony: None,
             credential: None,
@@ -254,8 +257,9 @@ impl Journey {
     }
 
     /// Takes down that a mailbox was proven, beside all else.
-    pub fn prove_mailbox(&mut self, mailbox: VerifiedEmail) {
+    pub fn prove_mailbox(&mut self, mailbox: VerifiedEmail, now: Timestamp) {
         self.mailbox = Some(mailbox);
+        self.mailbox_proven = Some(now);
         self.code_sent = None;
         self.codes_sent = 0;
     }
@@ -274,6 +278,7 @@ impl Journey {
         self.codes_sent = 0;
         self.proof = None;
         self.mailbox = None;
+        self.mailbox_proven = None;
         self.setting_up = false;
         self.ceremony = None;
         self.credential = None;

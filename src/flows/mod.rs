@@ -31,6 +31,7 @@ pub mod tokens;
 
 use std::{net::IpAddr, sync::Arc};
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use foundation::{Foundation, audited};
@@ -40,11 +41,21 @@ pub use loaded::Loaded;
 pub use seen::Seen;
 
 use crate::{
-    domain::WebUrl,
+    domain::{TenantId, WebUrl, user::User},
     identity::{account::Accounts, passcode::Passcodes, passkey::Passkeys, upstream::Upstreams},
     live::{FeedLog, LiveState},
     mail::{Outbox, Sender},
+    store::{
+        Batch,
+        records::{self, UserCutoff},
+    },
 };
+
+/// Adds to a batch that every door is told from when on sessions of `user` count, and whether the user may not sign in at all.
+fn cut_off(batch: Batch, tenant: TenantId, user: &User, blocked: bool, now: Timestamp) -> Batch {
+    let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked };
+    batch.put_until(&records::user_cutoff(tenant, user.id), &cutoff, Some(cutoff.forget_at(now)))
+}
 
 /// A running server, as flows and handlers see it.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         EmailAddress, FederationId, LanguageTag, UserId, WebUrl,
         federation::Federation,
-        invitation::{Invitation, InvitationState},
+        invitation::Invitation,
         tenant::{AliasRedemption, IdentitySource},
         user::{Identity, VerifiedIdentity},
     },
@@ -82,7 +82,7 @@ pub async fn finish_home(
 ) -> Result<(), Code> {
     let attempt = journey.attempt.take().ok_or(Code::JourneyLost)?;
     let federation = view.federation(federation).ok_or(Code::HomeDisabled)?;
-    if !view.tenant.policy.redemption_order.contains(&IdentitySource::HomeOrganisation) {
+    if !view.tenant.policy.offers(IdentitySource::HomeOrganisation) {
         return Err(Code::HomeDisabled);
     }
     let secret = federation.open_secret(view.tenant.id, &vestibule.foundation.ring).ok_or_else(|| {
@@ -140,8 +140,7 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
 /// also to an address that nobody here has; how often, is limited as ever.
 fn may_redeem_with(invitation: &Invitation, address: &EmailAddress, view: &TenantView, now: Timestamp) -> bool {
     let aliases = view.tenant.policy.alias_redemption != AliasRedemption::Deny;
-    let open = invitation.state == InvitationState::Open && invitation.admit(now).is_ok();
-    open && (aliases || invitation.address.as_ref().is_none_or(|invited| invited == address))
+    invitation.is_open(now) && (aliases || invitation.address.as_ref().is_none_or(|invited| invited == address))
 }
 
 /// Who a code is for.
@@ -217,7 +216,7 @@ pub async fn verify_mailbox(
     typed: &str,
 ) -> Result<(), Code> {
     let (proven, _) = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, mailbox, typed, &[]).await?;
-    journey.prove_mailbox(proven);
+    journey.prove_mailbox(proven, vestibule.foundation.now());
     Ok(())
 }
 

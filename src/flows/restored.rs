@@ -210,8 +210,16 @@ mod tests {
         for (number, state) in (1..).zip(mails) {
             let id = MailId(Uuid::from_u128(number));
             let (created, attempts, last_error) = (before, 0, None);
-            let item =
-                OutboxItem { id, about: None, created, not_after: before, attempts, next_attempt: before, last_error, state };
+            let item = OutboxItem {
+                id,
+                invitation: None,
+                created,
+                not_after: before,
+                attempts,
+                next_attempt: before,
+                last_error,
+                state,
+            };
             batch = batch.put(&outbox_item(tenant(), id), &item);
         }
         let invitation = InvitationId(Uuid::from_u128(1));

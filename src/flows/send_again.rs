@@ -12,7 +12,7 @@ use super::{
     guests::{Administration, Message},
 };
 use crate::{
-    domain::{EmailAddress, UserId, audit::Actor, invitation::InvitationState},
+    domain::{EmailAddress, UserId, audit::Actor, invitation::InvitationState, tenant::AllowInvitesFrom},
     error::Code,
     store::{StoreError, records},
 };
@@ -39,6 +39,12 @@ pub async fn ask(vestibule: &Arc<Vestibule>, view: &Arc<TenantView>, address: &E
 async fn send(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) -> Result<(), Code> {
     let (foundation, sender) = (&vestibule.foundation, &vestibule.sender);
     let administration = Administration { foundation, view, actor: &Actor::Server, sender };
+    let blocked =
+        foundation.store.get(&records::invitations_blocked(view.tenant.id, address)).await.map_err(StoreError::refusal)?;
+    if blocked.is_some() || view.tenant.policy.allow_invites_from == AllowInvitesFrom::None {
+        // Nothing could be mailed, and the link that they have would end.
+        return Ok(());
+    }
     let invited = foundation.store.list(&records::all_invited(view.tenant.id, address)).await.map_err(StoreError::refusal)?;
     for guest in invited {
         let guest = guest.value.user;
@@ -49,13 +55,15 @@ async fn send(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) 
     Ok(())
 }
 
-/// Whether a guest is expected, by an invitation to this address that nobody has taken back.
+/// Whether a guest is expected, by an invitation that was mailed to this address and that nobody has taken back. Where the
+/// organisation brings links in its own way, none is mailed in their place.
 async fn waits(vestibule: &Vestibule, view: &TenantView, guest: UserId, address: &EmailAddress) -> Result<bool, Code> {
     let (store, tenant) = (&vestibule.foundation.store, view.tenant.id);
     let user = store.get(&records::user(tenant, guest)).await.map_err(StoreError::refusal)?.map(|stored| stored.value);
     let Some(user) = user.filter(|user| user.is_pending() && user.account_enabled) else { return Ok(false) };
     let Some(latest) = user.invitation else { return Ok(false) };
-    let invitation = store.get(&records::invitation(tenant, latest)).await.map_err(StoreError::refusal)?;
+    let mailed = store.get(&records::delivery(tenant, latest)).await.map_err(StoreError::refusal)?.is_some();
+    let invitation = store.get(&records::invitation(tenant, latest)).await.map_err(StoreError::refusal)?.filter(|_| mailed);
     Ok(invitation
         .is_some_and(|stored| stored.value.state == InvitationState::Open && stored.value.address.as_ref() == Some(address)))
 }

@@ -17,6 +17,7 @@ use tower::{Service, ServiceExt};
 
 use super::{
     front,
+    graph::DirectoryApi,
     pages::{Chrome, Refusal},
     refuse_at_the_front, router,
     urls::routes,
@@ -35,8 +36,8 @@ pub struct Door(Arc<OnceLock<(Arc<Vestibule>, Router)>>);
 
 impl Door {
     /// Opens it, once.
-    pub fn open(&self, vestibule: &Arc<Vestibule>) {
-        let _ = self.0.set((Arc::clone(vestibule), router(Arc::clone(vestibule))));
+    pub fn open(&self, directory: &DirectoryApi) {
+        let _ = self.0.set((Arc::clone(directory.vestibule()), router(directory)));
     }
 
     /// The answer to a request that is refused before it reaches a route.

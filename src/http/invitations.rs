@@ -16,15 +16,9 @@ use super::{
     visit::{Visit, contact},
 };
 use crate::{
-    domain::{
-        InvitationId,
-        invitation::{Invitation, RedeemLink},
-        link::Sources,
-    },
+    domain::{invitation::RedeemLink, link::Sources},
     error::Code,
-    flows::{Vestibule, directory::TenantView, journey::Journey},
-    secret::{Secret, SecretHash},
-    store::{StoreError, records},
+    flows::{Vestibule, directory::TenantView, journey::Journey, redeem},
 };
 
 /// `/redeem?tenant=…&user=…&ticket=…`.
@@ -39,27 +33,13 @@ pub async fn redeem(State(_): State<Arc<Vestibule>>, visit: Visit) -> Response {
         Err(code) => return visit.refuse(code),
     };
     let foundation = &visit.vestibule.foundation;
-    let invitation = match find(&visit.vestibule, &view, link.invitation, &link.ticket).await {
+    let invitation = match redeem::opened(foundation, view.tenant.id, &link).await {
         Ok(invitation) => invitation,
         Err(code) => return refuse(&visit, &view, code),
     };
-    if let Err(code) = invitation.admit(foundation.now()) {
-        return refuse(&visit, &view, code);
-    }
     let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
     let journey = Journey::from_invitation(&invitation, session.as_ref(), view.tenant.id, foundation);
     Open::begin(visit, view, journey, session).go_on()
-}
-
-/// The invitation that a link names, for somebody who has its ticket. Whether the invitation is unknown, another tenant's, or
-/// the ticket another one: the answer is the same, after the same work.
-async fn find(vestibule: &Vestibule, view: &TenantView, id: Option<InvitationId>, ticket: &Secret) -> Result<Invitation, Code> {
-    let id = id.unwrap_or(InvitationId(uuid::Uuid::nil()));
-    let key = records::invitation(view.tenant.id, id);
-    let found = vestibule.foundation.store.get(&key).await.map_err(StoreError::refusal)?.map(|stored| stored.value);
-    let nobodys = SecretHash::of(b"");
-    let right = found.as_ref().map_or(nobodys, |invitation| invitation.ticket).matches(ticket.expose());
-    found.filter(|_| right).ok_or(Code::InvitationUnknown)
 }
 
 fn refuse(visit: &Visit, view: &TenantView, code: Code) -> Response {

@@ -21,7 +21,8 @@ use super::{
 use crate::{domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
 /// All routes of the provider.
-pub fn router(vestibule: Arc<Vestibule>) -> Router {
+pub fn router(directory: &graph::DirectoryApi) -> Router {
+    let vestibule = Arc::clone(directory.vestibule());
     // Pages, which browsers show and which carry cookies: never framed, never posted to by other sites.
     let pages: Router<Arc<Vestibule>> = Router::new()
         .route(routes::ROOT, get(links::root))
@@ -56,7 +57,7 @@ pub fn router(vestibule: Arc<Vestibule>) -> Router {
         .route(routes::LIVE_FEED, get(live::feed))
         .route(routes::LOGO, get(documents::logo))
         .merge(assets::routes())
-        .merge(graph::routes(&vestibule));
+        .merge(graph::routes(directory));
     shown
         .merge(programs)
         .method_not_allowed_fallback(wrong_method)

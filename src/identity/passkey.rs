@@ -9,7 +9,7 @@
 //! A challenge travels sealed in the journey, lives five minutes, and is answered once: what was answered is written down
 //! in the commit that accepts it. A signature counter that does not go up gives a copied authenticator away.
 //!
-//! Only [`webauthn`] knows the library. Without the feature `passkeys`, or where the public URL has no host *name*, none
+//! Only `webauthn` knows the library. Without the feature `passkeys`, or where the public URL has no host *name*, none
 //! are offered.
 
 use std::{fmt, sync::Arc};

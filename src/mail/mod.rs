@@ -19,7 +19,7 @@ mod worker;
 pub use crate::domain::MailId;
 pub use invitation::{Invitation, Inviter, MESSAGE_MAX};
 pub use message::{ComposeError, Mail, RenderedMail, Sender, one_line};
-pub use outbox::{Outbox, OutboxItem, OutboxState, outbox_item, outbox_items};
+pub use outbox::{INVITATION_TRIED, Outbox, OutboxItem, OutboxState, outbox_item, outbox_items};
 pub use passcode::Passcode;
 #[cfg(feature = "smtp")]
 pub use smtp::{SmtpLimits, SmtpTransport, SmtpUrlError};

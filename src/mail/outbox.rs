@@ -27,8 +27,9 @@ use crate::{
 /// end.
 pub(super) const TRACE_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How long the mail of an invitation is tried to be sent: long enough for a weekend without the mail server.
-const INVITATION_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// How long the mail of an invitation, and the notice of it, is tried to be sent: long enough for a weekend without the mail
+/// server.
+pub const INVITATION_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// A mail in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub struct OutboxItem {
     pub id: MailId,
     /// The invitation that it brings, whose [`Delivery`] says what becomes of it.
     #[serde(default)]
-    pub about: Option<InvitationId>,
+    pub invitation: Option<InvitationId>,
     /// When it was queued.
     pub created: Timestamp,
     /// It is not sent from here on: what it says has ended (checklist F-15).
@@ -91,7 +92,7 @@ impl OutboxItem {
 
     /// Adds to `batch`, which writes or deletes this mail as it is here, what the invitation's [`Delivery`] says of it then.
     pub(super) fn reported(&self, batch: Batch, tenant: TenantId, state: DeliveryState) -> Batch {
-        let Some(invitation) = self.about else { return batch };
+        let Some(invitation) = self.invitation else { return batch };
         let last_error = self.last_error.clone().filter(|_| !matches!(state, DeliveryState::Sent { .. }));
         let report = Delivery { invitation, attempts: self.attempts, last_error, state };
         batch.put(&delivery(tenant, invitation), &report)
@@ -147,14 +148,14 @@ impl Outbox {
     }
 
     /// Adds the `mail` that brings `invitation` to `batch`, which also stores the invitation, and its [`Delivery`]. It is
-    /// tried for three days, and not sent once the invitation has ended in whatever way.
+    /// tried for three days, and not sent once the invitation was redeemed or has ended in whatever way.
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
     pub fn enqueue_invitation(&self, batch: Batch, tenant: TenantId, mail: &Mail, invitation: &Invitation) -> Batch {
         let tried = self.clock.now().saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
         let not_after = invitation.expires.map_or(tried, |end| end.min(tried));
-        let item = OutboxItem { about: Some(invitation.id), ..self.item(tenant, mail, not_after, false) };
+        let item = OutboxItem { invitation: Some(invitation.id), ..self.item(tenant, mail, not_after, false) };
         let batch = batch.put_until(&outbox_item(tenant, item.id), &item, Some(forgotten(not_after)));
         item.reported(batch, tenant, item.waiting())
     }
@@ -162,15 +163,20 @@ impl Outbox {
     /// Takes back the mail of an invitation that ends with `batch`, if it still waits: its content goes, and the [`Delivery`]
     /// says that it was withdrawn. `read` is that record as it was read: when the mail is taken up, sent or given up
     /// meanwhile, the batch conflicts. A mail that is being sent at this moment may arrive all the same; the link in it then
-    /// says that the invitation has ended.
+    /// says that the invitation has ended. The [`Delivery`], whatever it says, is kept until `kept`; for ever with `None`.
     ///
     /// # Panics
     /// When `batch` is not of the partition of `tenant`, which is a fault in the calling code.
-    pub fn withdraw(&self, batch: Batch, tenant: TenantId, read: &Stored<Delivery>) -> Batch {
-        let DeliveryState::Queued { mail, .. } = read.value.state else { return batch };
+    pub fn withdraw(&self, batch: Batch, tenant: TenantId, read: &Stored<Delivery>, kept: Option<Timestamp>) -> Batch {
         let key = delivery(tenant, read.value.invitation);
-        let withdrawn = Delivery { state: DeliveryState::Withdrawn { at: self.clock.now() }, ..read.value.clone() };
-        batch.unchanged(&key, Some(read)).put(&key, &withdrawn).delete(&outbox_item(tenant, mail))
+        let (batch, delivery) = match read.value.state {
+            DeliveryState::Queued { mail, .. } => {
+                let state = DeliveryState::Withdrawn { at: self.clock.now() };
+                (batch.delete(&outbox_item(tenant, mail)), Delivery { state, ..read.value.clone() })
+            }
+            _ => (batch, read.value.clone()),
+        };
+        batch.unchanged(&key, Some(read)).put_until(&key, &delivery, kept)
     }
 
     /// A mail that waits from now on.
@@ -180,7 +186,7 @@ impl Outbox {
         let content = Content { decoy, mail: mail.clone() };
         OutboxItem {
             id,
-            about: None,
+            invitation: None,
             created,
             not_after,
             attempts: 0,

@@ -202,9 +202,9 @@ impl Worker {
             return self.give_up(tenant, &found, None, "it cannot be opened with this key ring").await;
         };
         let Some(claimed) = self.claim(tenant, &found).await? else { return Ok(Some(self.now())) };
-        if let Some(invitation) = claimed.value.about {
+        if let Some(invitation) = claimed.value.invitation {
             let brought = self.store.get(&records::invitation(tenant, invitation)).await?;
-            if brought.as_ref().is_none_or(|stored| stored.value.admit(now).is_err()) {
+            if !brought.as_ref().is_some_and(|stored| stored.value.is_open(now)) {
                 return self.let_fall(tenant, &claimed, brought.is_some()).await;
             }
         }
@@ -268,7 +268,7 @@ impl Worker {
         }
     }
 
-    /// The invitation that the mail brings has ended, or is gone and its delivery with it.
+    /// The invitation that the mail brings was redeemed or has ended, or is gone and its delivery with it.
     async fn let_fall(
         &self,
         tenant: TenantId,
@@ -277,12 +277,12 @@ impl Worker {
     ) -> Result<Option<Timestamp>, StoreError> {
         let key = outbox_item(tenant, claimed.value.id);
         let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(claimed)).delete(&key);
-        let batch = match claimed.value.about {
+        let batch = match claimed.value.invitation {
             Some(invitation) if !told => batch.delete(&records::delivery(tenant, invitation)),
             _ => claimed.value.reported(batch, tenant, DeliveryState::Withdrawn { at: self.now() }),
         };
         self.store.commit(batch).await?;
-        info!(mail = %claimed.value.id, %tenant, "mail of an invitation that has ended not sent");
+        info!(mail = %claimed.value.id, %tenant, "mail of an invitation that is no longer open not sent");
         Ok(None)
     }
 

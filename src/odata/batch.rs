@@ -4,7 +4,7 @@
 //! and none is undone when another fails (checklist A-06). The caller runs the items one after another:
 //!
 //! ```
-//! # use vestibule::odata::batch::{Answer, Batch, Item};
+//! # use vestibule::odata::{Answer, Batch, batch::Item};
 //! # fn run(_: &Item) -> Answer { Answer::empty(http::StatusCode::NO_CONTENT) }
 //! # fn whole(body: &[u8], about: vestibule::odata::error::About<'_>) -> Result<serde_json::Value, vestibule::odata::Error> {
 //! let mut batch = Batch::parse(body)?;
@@ -20,12 +20,12 @@ mod item;
 #[cfg(test)]
 mod tests;
 
-use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 pub use item::{Body, Item};
 
 use super::{
+    Answer,
     error::{About, Error, ErrorCode, shown},
     json::parse_bounded,
 };
@@ -55,31 +55,6 @@ struct Placed {
 /// Where an item stands in its batch; given by [`Batch::next`], for [`Batch::answer`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place(usize);
-
-/// The answer to one item.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers: `Retry-After`, `Location`, `ETag`. What is not text is left out.
-    pub headers: HeaderMap,
-    /// Its body, which is JSON.
-    pub body: Option<Value>,
-}
-
-impl Answer {
-    /// An answer without a body.
-    #[must_use]
-    pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: None }
-    }
-
-    /// An answer with a body.
-    #[must_use]
-    pub fn json(status: StatusCode, body: Value) -> Self {
-        Self { body: Some(body), ..Self::empty(status) }
-    }
-}
 
 impl Batch {
     /// Reads the body of a batch and puts its items in order: that of the request, but after what they depend on.

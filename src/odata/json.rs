@@ -1,6 +1,6 @@
 //! Request bodies: JSON of bounded depth, every member once.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::Error;
 use crate::oidc::json::unambiguous;
@@ -13,6 +13,15 @@ pub fn parse_bounded(bytes: &[u8]) -> Result<Value, Error> {
     let refused = |why: serde_json::Error| Error::bad_request(format!("The body is not JSON that can be read here: {why}."));
     unambiguous(bytes).map_err(refused)?;
     serde_json::from_slice(bytes).map_err(refused)
+}
+
+/// The members of an object that is written with `json!({…})`; none of anything else.
+#[must_use]
+pub fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@
 //! | [`query`] | all query options of a request, from the raw query to [`query::Query`] |
 //! | [`select`] | `$select` and the envelopes: only what the schema lists is ever answered |
 //! | [`skiptoken`] | page tokens, sealed and bound to tenant, collection and query; the next link |
+//! | [`answer`] | what a request is answered: status, headers, body |
 //! | [`error`] | the error envelope, and the codes in it |
 //! | [`batch`] | `$batch`: parsed, put in order, answered; running the items is the caller's |
-//! | [`json`] | request bodies: every member once, bounded depth |
+//! | [`json`] | request bodies: every member once, bounded depth; objects of answers |
 //! | [`etag`] | entity tags and `If-Match` |
 //!
 //! A resource is a constant, an [`Entity`], and a function from a raw query to an answer:
@@ -72,6 +73,7 @@
 //!
 //! Part 1 and 2 of OData 4.01 are the source where no other is named. Where Graph differs, Graph is followed, and it says so.
 
+pub mod answer;
 pub mod batch;
 pub mod error;
 pub mod etag;
@@ -82,7 +84,8 @@ pub mod schema;
 pub mod select;
 pub mod skiptoken;
 
-pub use batch::{Answer, Batch};
+pub use answer::Answer;
+pub use batch::Batch;
 pub use error::{Error, ErrorCode};
 pub use etag::{ETag, IfMatch};
 pub use filter::{Entity, Filter, Literal, Value};

@@ -65,7 +65,8 @@ impl Select {
 
     /// The names of the properties that are answered, in the order of the schema.
     pub fn answered(&self) -> impl Iterator<Item = &'static str> {
-        let selected = |property: &&Property| self.names.as_ref().map_or(property.by_default, |names| names.contains(&property.name));
+        let selected =
+            |property: &&Property| self.names.as_ref().map_or(property.by_default, |names| names.contains(&property.name));
         self.schema.properties.iter().filter(selected).map(|property| property.name)
     }
 

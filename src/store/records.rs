@@ -139,7 +139,7 @@ pub struct InvitationsBlocked {
 
 /// Somebody who was invited under an address, whether or not the address leads to them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invited {
+pub struct InvitedIndex {
     /// Who.
     pub user: UserId,
 }
@@ -269,9 +269,9 @@ tenant_keys! {
     /// An invitation.
     invitation(id: InvitationId) -> Invitation = INVITATION [id.as_bytes()];
     /// That a user was invited under an address. It is there while they have an invitation.
-    invited(address: &EmailAddress, user: UserId) -> Invited = INVITED_INDEX [address.as_str().as_bytes(), user.as_bytes()];
+    invited(address: &EmailAddress, user: UserId) -> InvitedIndex = INVITED_INDEX [address.as_str().as_bytes(), user.as_bytes()];
     /// All who were invited under an address.
-    all_invited(address: &EmailAddress) -> Invited = INVITED_INDEX [address.as_str().as_bytes()];
+    all_invited(address: &EmailAddress) -> InvitedIndex = INVITED_INDEX [address.as_str().as_bytes()];
     /// A user who was deleted.
     deleted_user(id: UserId) -> DeletedUser = DELETED_USER [id.as_bytes()];
     /// All users who were deleted and can be restored. A prefix: read it in pages.

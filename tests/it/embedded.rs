@@ -11,7 +11,7 @@ use vestibule::{
         InProcess, Vestibule,
         apply::{self, spec::Desired},
     },
-    http::front,
+    http::{front, graph::DirectoryApi},
     layer::{Guest, GuestLayer},
     server::{self, Server},
 };
@@ -57,7 +57,7 @@ impl House {
         house.declare(true, "# Be kind\n").await;
         let listeners = vec![front::Listener::from(server)];
         let serving = Server::over(&config, listeners).unwrap();
-        tokio::spawn(serving.run(std::future::ready(Ok(Arc::clone(&vestibule))), house.stop.clone().cancelled_owned()));
+        tokio::spawn(serving.run(std::future::ready(Ok(DirectoryApi::new(&vestibule))), house.stop.clone().cancelled_owned()));
 
         let (tenant, id): (TenantId, AppId) = (TENANT.parse().unwrap(), APP.parse().unwrap());
         let provider = InProcess::new(vestibule, tenant, id).await.unwrap();

@@ -12,7 +12,6 @@ mod setting;
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
 };
 
 use anyhow::Context;
@@ -25,7 +24,7 @@ use crate::{
     clock::{SystemEntropy, random_uuid},
     config::{Config, Log},
     flows::apply::{self, spec::Desired},
-    http::front,
+    http::{front, graph::DirectoryApi},
     secret::Secret,
     server::{self, Server},
 };
@@ -80,11 +79,12 @@ impl Demo {
         let desired = Desired::load(&data.join("tenants.toml"))?;
         apply::apply(&foundation, &desired, false).await?;
         let vestibule = server::build(&config, foundation)?;
-        let admin = admin::listen(&config.data, metrics, &vestibule)?;
+        let directory = DirectoryApi::new(&vestibule);
+        let admin = admin::listen(&config.data, metrics, &directory)?;
         let server = Server::over(&config, listeners(server_sockets))?;
 
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(server.run(std::future::ready(Ok(Arc::clone(&vestibule))), stop.clone().cancelled_owned()));
+        let serving = tokio::spawn(server.run(std::future::ready(Ok(directory)), stop.clone().cancelled_owned()));
         let ids = setting::Ids::find(&vestibule).await?;
         let app = tokio::spawn(expenses::serve(listeners(app_sockets), setting.expenses(&ids)?, stop.clone()));
 

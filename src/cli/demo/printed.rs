@@ -144,11 +144,19 @@ impl Shown {
         if let Some(Invitation { email, link }) = &self.invitation {
             let _ = write!(text, "\nAn invitation of {email}, to be accepted with a code that is mailed there:\n  {link}\n");
         }
+        let Admin { client_id, client_secret } = &self.admin;
+        let _ = write!(
+            text,
+            "\nThe directory API of Contoso, as its administrator's program (docs/directory-api.md):\n  \
+             curl -u {client_id}:{client_secret} {}/{}/oauth2/v2.0/token -d grant_type=client_credentials -d scope={}/.default\n",
+            self.base_url, self.tenant_id, self.base_url
+        );
         let data = &self.data_dir;
         let program = std::env::current_exe().map_or_else(|_| "vestibule".to_owned(), |path| path.display().to_string());
         let _ = write!(
             text,
-            "\nChange the terms in {data}/guest-terms.en.md, then publish them:\n  {program} apply {data}/tenants.toml --data {data}\n\nCtrl-C stops the demo.\n"
+            "\nChange the terms in {data}/guest-terms.en.md, then publish them:\n  {program} apply {data}/tenants.toml --data {data}\n\
+             Guests of Contoso:\n  {program} guest list --tenant {CONTOSO} --data {data}\n\nCtrl-C stops the demo.\n"
         );
         text
     }

@@ -14,6 +14,7 @@ use super::{
     table::visible,
     who::{self, text, unknown},
 };
+use crate::domain::user::UserType;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Invite {
@@ -108,27 +109,32 @@ impl Letter {
     }
 
     /// Says what became of it.
-    fn tell(&self, mut answer: Value) -> anyhow::Result<()> {
+    fn tell(&self, answer: Value) -> anyhow::Result<()> {
+        self.said(answer).iter().try_for_each(|line| Ok(out::line(line)?))
+    }
+
+    /// The lines that say it. The link is in them where nobody else brings it, or it was asked for.
+    fn said(&self, mut answer: Value) -> Vec<String> {
+        let delivery = answer["vestibuleDelivery"].as_str().map(str::to_owned);
         let link = match answer["inviteRedeemUrl"].take() {
-            Value::String(link) if self.no_mail || self.show_link => Some(link),
+            Value::String(link) if self.show_link || delivery.as_deref() != Some("Queued") => Some(link),
             _ => None,
         };
         if self.json {
             let mut answer = bare(&answer);
             answer["inviteRedeemUrl"] = json!(link);
-            return Ok(out::line(&answer.to_string())?);
+            return vec![answer.to_string()];
         }
         let address = text(&answer["invitedUserEmailAddress"]);
         let (who, id) = (visible(&address), text(&answer["invitedUser"]["id"]));
-        out::line(&match (answer["status"].as_str(), self.no_mail) {
-            (Some("Completed"), _) => format!("{who} has accepted already; nothing was sent (user {id})"),
-            (_, true) => format!("invited {who}; nothing was mailed (user {id})"),
-            (_, false) => format!("invited {who}; the mail is queued (user {id})"),
-        })?;
-        if let Some(link) = link {
-            out::line(&format!("  link {link}"))?;
-        }
-        Ok(())
+        let what = match (answer["status"].as_str(), delivery.as_deref()) {
+            (Some("Completed"), _) => format!("{who} has accepted already; nothing was sent"),
+            (_, Some("Queued")) => format!("invited {who}; the mail is queued"),
+            (_, Some("Suppressed")) => format!("invited {who}, who wants no invitations by mail: bring them the link yourself"),
+            _ => format!("invited {who}; nothing was mailed"),
+        };
+        let link = link.map(|link| format!("  link {link}"));
+        [format!("{what} (user {id})")].into_iter().chain(link).collect()
     }
 }
 
@@ -138,7 +144,7 @@ impl Invite {
         let api = Api::connect(&self.connection).await?;
         let mut say = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
         say("invitedUserEmailAddress", json!(self.address));
-        say("invitedUserType", json!(if self.member { "Member" } else { "Guest" }));
+        say("invitedUserType", json!(if self.member { UserType::Member } else { UserType::Guest }.label()));
         if let Some(redirect) = &self.redirect {
             say("inviteRedirectUrl", json!(redirect));
         }
@@ -182,4 +188,37 @@ async fn again(
     let id = who::id(&api, user).await?;
     let request = Request::post(&["users", &id, action]).json(body.into());
     letter.tell(api.ask(&request).await.map_err(|error| unknown(error, user))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of an answer with this delivery, when the link was not asked for.
+    fn said(delivery: Value, json: bool) -> String {
+        let letter =
+            Letter { message: None, message_file: None, language: None, cc: None, no_mail: false, show_link: false, json };
+        let answer = json!({
+            "inviteRedeemUrl": "https://guests.example/redeem",
+            "invitedUserEmailAddress": "ana@fabrikam.example",
+            "status": "PendingAcceptance",
+            "invitedUser": { "id": "7" },
+            "vestibuleDelivery": delivery,
+        });
+        letter.said(answer).join("\n")
+    }
+
+    #[test]
+    fn t_04_the_link_is_told_where_no_mail_brings_it() {
+        assert_eq!(said(json!("Queued"), false), "invited ana@fabrikam.example; the mail is queued (user 7)");
+        let suppressed = said(json!("Suppressed"), false);
+        assert!(suppressed.contains("wants no invitations by mail"), "{suppressed}");
+        assert!(suppressed.ends_with("(user 7)\n  link https://guests.example/redeem"), "{suppressed}");
+        assert_eq!(
+            said(Value::Null, false),
+            "invited ana@fabrikam.example; nothing was mailed (user 7)\n  link https://guests.example/redeem"
+        );
+        assert!(said(json!("Suppressed"), true).contains("guests.example/redeem"));
+        assert!(!said(json!("Queued"), true).contains("guests.example/redeem"));
+    }
 }

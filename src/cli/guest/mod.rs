@@ -1,7 +1,7 @@
 //! `guest`: invites and looks after guests, over the directory API ([`api`]).
 //!
 //! What a command is for goes to standard output, everything else to standard error. `--json` prints one object a line. Status 0
-//! says that all was done, 1 that nothing was, 2 that the command line is wrong, 3 that a part of it was done.
+//! says that all was done, 1 that it was refused or failed, 2 that the command line is wrong, 3 that a part of it was done.
 
 pub(super) mod api;
 mod apps;

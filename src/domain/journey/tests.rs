@@ -73,6 +73,7 @@ fn facts<'a>(tenant: &'a Tenant, person: Person<'a>, agreements: &'a [Agreement]
         person,
         address: None,
         mailbox: None,
+        mailbox_proven: None,
         invitation: None,
         errand: None,
         set_up: None,
@@ -195,5 +196,54 @@ proptest! {
         let step = next(&facts);
         prop_assert_eq!(matches!(step, Step::ReviewPermissions | Step::Terms(_) | Step::Redeem), granted, "{:?}", step);
         prop_assert!(step != Step::Land && settle(&facts).is_err());
+    }
+}
+
+/// A form can be posted that no page has shown: it is asked at every step whether guests have accounts here, of one who is yet to
+/// come and of one who was here before.
+#[test]
+fn an_account_is_set_up_only_where_guests_have_any() {
+    let mut tenant = tenant();
+    let address: EmailAddress = "sam@home.example".parse().unwrap();
+    let mailbox = VerifiedEmail::proven_by_passcode(address.clone());
+    let mut accepted = guest("sam@home.example", Some("sam"));
+    if let Some(ExternalUserState::Accepted { source, .. }) = &mut accepted.external {
+        *source = IdentitySource::LocalAccount;
+    }
+    for user in [&guest("sam@home.example", None), &accepted] {
+        for (order, step) in [
+            (IdentitySource::LocalAccount, Step::SetUpAccount),
+            (IdentitySource::OneTimePasscode, Step::Refuse(Code::NoIdentitySource)),
+        ] {
+            tenant.policy.redemption_order = vec![order];
+            let mut known = facts(&tenant, Person::Claims(Some(IdentitySource::LocalAccount)), &[]);
+            (known.address, known.mailbox, known.mailbox_proven) = (Some(&address), Some(&mailbox), Some(at(9)));
+            known.set_up = Some(SetUp { user: Some(user) });
+            assert_eq!(next(&known), step);
+        }
+    }
+}
+
+/// O-06: a mailbox that was proven before the account was made, or its sessions were ended, is to be proven again.
+#[test]
+fn o_06_a_proof_of_the_mailbox_ends_with_what_it_opened() {
+    let mut tenant = tenant();
+    tenant.policy.redemption_order = vec![IdentitySource::LocalAccount];
+    let address: EmailAddress = "sam@home.example".parse().unwrap();
+    let mailbox = VerifiedEmail::proven_by_passcode(address.clone());
+    for (accepted, ended, step) in [
+        (at(5), at(5), Step::SetUpAccount),
+        (at(9), at(5), Step::ProveMailbox(&address)),
+        (at(5), at(9), Step::ProveMailbox(&address)),
+    ] {
+        let mut user = guest("sam@home.example", Some("sam"));
+        user.sessions_valid_from = ended;
+        if let Some(ExternalUserState::Accepted { source, since, .. }) = &mut user.external {
+            (*source, *since) = (IdentitySource::LocalAccount, accepted);
+        }
+        let mut known = facts(&tenant, Person::Claims(Some(IdentitySource::LocalAccount)), &[]);
+        (known.address, known.mailbox, known.mailbox_proven) = (Some(&address), Some(&mailbox), Some(at(7)));
+        known.set_up = Some(SetUp { user: Some(&user) });
+        assert_eq!(next(&known), step);
     }
 }

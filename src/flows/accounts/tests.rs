@@ -3,15 +3,24 @@ use std::{path::Path, sync::Arc};
 use super::*;
 use crate::{
     config::Config,
-    flows::apply::tests::{House, contoso, tenant},
+    flows::{
+        apply::tests::{House, contoso, tenant},
+        guests::Administration,
+    },
     server,
-    store::records::UserRef,
+    store::{Change, records::UserRef},
 };
 
 const CONFIG: &str = "public_url = \"https://vestibule.example\"\ndata = \".\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
     [mail]\nfrom_name = \"x\"\nfrom = \"x@contoso.example\"\nfolder = \"mail\"\n";
 const FIRST: &str = "seven bicycles in the rain";
 const SECOND: &str = "an orchard full of clocks";
+
+/// Contoso, whose guests prove who they are in this way, or by a mailed code.
+fn ordered(first: &str) -> String {
+    let policy = format!("policy = {{ redemption_order = [\"{first}\", \"one_time_passcode\"] }}");
+    contoso("").replacen("branding =", &format!("{policy}\nbranding ="), 1)
+}
 
 /// A server with a guest, Maria, who signs in with an account that lives here.
 struct Bench {
@@ -24,7 +33,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let house = House::new();
-        house.apply(&contoso("")).await;
+        house.apply(&ordered("local_account")).await;
         let vestibule = server::build(&Config::parse(CONFIG, Path::new("/nowhere")).unwrap(), house.foundation.clone()).unwrap();
         let view = vestibule.directory.tenant(tenant()).await.unwrap().unwrap();
         let address = records::address(tenant(), &"maria@fabrikam.example".parse().unwrap());
@@ -51,6 +60,13 @@ impl Bench {
 
     async fn commit(&self, add: impl FnOnce(Batch) -> Batch) {
         self.house.foundation.store.commit(add(Batch::new(Partition::Tenant(tenant())))).await.unwrap();
+    }
+
+    /// The tenant no longer lets guests have accounts.
+    async fn no_more(&mut self) {
+        self.house.apply(&ordered("home_organisation")).await;
+        self.vestibule.directory.forget(&Change::Lost);
+        self.view = self.vestibule.directory.tenant(tenant()).await.unwrap().unwrap();
     }
 
     async fn credentials(&self) -> Credentials {
@@ -85,7 +101,7 @@ async fn an_account_set_up_anew_ends_what_was_before() {
     assert!(bench.opens(FIRST).await);
     bench.house.clock.advance(60);
     let second = bench.password(SECOND).await.unwrap();
-    recover(&bench.vestibule, &bench.view, bench.maria, &second).await.unwrap();
+    recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &second).await.unwrap();
     assert!(bench.opens(SECOND).await && !bench.opens(FIRST).await);
     let now = bench.house.foundation.now();
     assert_eq!(bench.user().await.sessions_valid_from, now);
@@ -95,11 +111,27 @@ async fn an_account_set_up_anew_ends_what_was_before() {
     assert_eq!(bench.audited().await.last(), Some(&told));
 }
 
+/// O-06, O-09: a mailbox that was proven before the account was set up, or its sessions were ended, opens nothing any more.
+#[tokio::test]
+async fn o_06_o_09_one_proof_of_the_mailbox_sets_one_account_up_once() {
+    let bench = Bench::new().await.with_password().await;
+    bench.house.clock.advance(60);
+    let proven = Some(bench.house.foundation.now());
+    let (second, third) = (bench.password(SECOND).await.unwrap(), bench.password("lantern orchard gravel tide").await.unwrap());
+    bench.house.clock.advance(60);
+    recover(&bench.vestibule, &bench.view, bench.maria, proven, &second).await.unwrap();
+    bench.house.clock.advance(60);
+    for stale in [proven, None] {
+        assert_eq!(recover(&bench.vestibule, &bench.view, bench.maria, stale, &third).await, Err(Code::CodeExpired));
+    }
+    assert!(bench.opens(SECOND).await);
+}
+
 #[tokio::test]
 async fn an_account_is_set_up_anew_only_for_who_signs_in_with_one() {
     let bench = Bench::new().await.with_password().await;
     let second = bench.password(SECOND).await.unwrap();
-    let try_it = async || recover(&bench.vestibule, &bench.view, bench.maria, &second).await;
+    let try_it = async || recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &second).await;
     bench.change(|_, user| user.account_enabled = false).await;
     assert_eq!(try_it().await, Err(Code::AccountBlocked));
     bench.change(|_, user| user.account_enabled = true).await;
@@ -109,10 +141,22 @@ async fn an_account_is_set_up_anew_only_for_who_signs_in_with_one() {
     }
     bench.change(|_, user| user.external = Some(ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH })).await;
     assert_eq!(try_it().await, Err(Code::BoundToAnotherIdentity), "that is for redemption to do");
-    let nobody = recover(&bench.vestibule, &bench.view, UserId(uuid::Uuid::nil()), &second).await;
+    let nobody =
+        recover(&bench.vestibule, &bench.view, UserId(uuid::Uuid::nil()), Some(bench.house.foundation.now()), &second).await;
     assert_eq!(nobody, Err(Code::NotInvited));
     assert!(bench.opens(FIRST).await && !bench.opens(SECOND).await);
     assert!(!bench.audited().await.iter().any(|activity| matches!(activity, Activity::AccountSetUp { .. })));
+}
+
+/// A form can be posted that no page has shown.
+#[tokio::test]
+async fn where_guests_have_no_accounts_none_is_set_up_anew() {
+    let mut bench = Bench::new().await.with_password().await;
+    let second = bench.password(SECOND).await.unwrap();
+    bench.no_more().await;
+    let refused = recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &second).await;
+    assert_eq!(refused, Err(Code::NoIdentitySource));
+    assert!(bench.opens(FIRST).await && !bench.opens(SECOND).await);
 }
 
 #[tokio::test]
@@ -129,17 +173,14 @@ async fn a_password_has_nothing_of_its_owner_or_the_organisation_in_it() {
 #[tokio::test]
 async fn what_opens_an_account_ends_with_its_user_and_comes_back_with_them() {
     let bench = Bench::new().await.with_password().await;
-    let month = bench.house.foundation.now() + jiff::SignedDuration::from_hours(30 * 24);
-    let before = bench.credentials().await;
-    bench.commit(|batch| before.keep_until(batch, Some(month))).await;
-    let deleted = bench.credentials().await;
-    bench.commit(|batch| deleted.keep_until(batch, None)).await;
+    let (sender, actor) = (bench.vestibule.sender.clone(), Actor::Operator);
+    let operator = Administration { foundation: &bench.house.foundation, view: &bench.view, actor: &actor, sender: &sender };
+    operator.delete(bench.maria, None).await.unwrap();
+    operator.restore(bench.maria, None).await.unwrap();
     bench.house.clock.advance(31 * 86_400);
     assert!(bench.opens(FIRST).await, "restored in time");
-    let restored = bench.credentials().await;
-    let again = bench.house.foundation.now() + jiff::SignedDuration::from_hours(1);
-    bench.commit(|batch| restored.keep_until(batch, Some(again))).await;
-    bench.house.clock.advance(3600);
+    operator.delete(bench.maria, None).await.unwrap();
+    bench.house.clock.advance(31 * 86_400);
     assert!(bench.credentials().await.is_empty());
 }
 
@@ -147,8 +188,8 @@ async fn what_opens_an_account_ends_with_its_user_and_comes_back_with_them() {
 async fn who_reset_it_last_is_not_undone_by_who_read_before() {
     let bench = Bench::new().await.with_password().await;
     let (stale, second) = (bench.credentials().await, bench.password(SECOND).await.unwrap());
-    bench.commit(|batch| stale.clone().remove(batch)).await;
-    assert!(bench.credentials().await.is_empty());
+    let first = bench.password(FIRST).await.unwrap();
+    bench.commit(|batch| stale.replace(batch, &first)).await;
     let late = stale.replace(Batch::new(Partition::Tenant(tenant())), &second);
     assert!(matches!(bench.house.foundation.store.commit(late).await, Err(StoreError::Conflict)));
 }
@@ -159,13 +200,13 @@ async fn who_reset_it_last_is_not_undone_by_who_read_before() {
 async fn o_15_a_passkey_signs_in_honestly() {
     use crate::identity::passkey::authenticator::Authenticator;
 
-    let bench = Bench::new().await.with_password().await;
+    let mut bench = Bench::new().await.with_password().await;
     let begun = begin_passkey(&bench.vestibule, &bench.view, &bench.user().await, &bench.credentials().await).unwrap();
     assert!(begun.options.contains("maria@fabrikam.example") && begun.options.contains("Contoso"), "{}", begun.options);
     let mut authenticator = Authenticator::new("https://vestibule.example", b"a passkey's id..");
     let passkey = finish_passkey(&bench.vestibule, &begun.ceremony, bench.maria, &authenticator.create(&begun.options)).unwrap();
     bench.house.clock.advance(1);
-    recover(&bench.vestibule, &bench.view, bench.maria, &passkey).await.unwrap();
+    recover(&bench.vestibule, &bench.view, bench.maria, Some(bench.house.foundation.now()), &passkey).await.unwrap();
     assert!(!bench.opens(FIRST).await, "the password is gone");
     let begun = bench.vestibule.passkeys.begin_assertion().unwrap();
     let answer = authenticator.get(&begun.options);
@@ -174,4 +215,9 @@ async fn o_15_a_passkey_signs_in_honestly() {
     assert_eq!((proven.source, proven.email), (IdentitySource::LocalAccount, None));
     // RFC 8176: never `mfa`, `hwk` or `swk`, which nobody has attested.
     assert_eq!(proven.amr, ["pop", "user"]);
+    bench.no_more().await;
+    let begun = bench.vestibule.passkeys.begin_assertion().unwrap();
+    let answer = authenticator.get(&begun.options);
+    let refused = sign_in_with_passkey(&bench.vestibule, &bench.view, &begun.ceremony, &answer).await;
+    assert_eq!(refused.err(), Some(Code::NoIdentitySource), "where guests have no accounts, none opens");
 }

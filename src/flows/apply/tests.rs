@@ -244,7 +244,7 @@ async fn a_secret_that_was_made_is_shown_once_and_a_declared_one_never() {
     assert!(!format!("{report:?}").contains(&made.client_secret));
     assert!(house.apply(&contoso("")).await.secrets.is_empty());
     let replaced = contoso("").replace("\"Travel\"", &format!("\"Travel\"\nclient_secret = \"{SECRET}\""));
-    assert_eq!(house.apply(&replaced).await.changes, ["~ app Travel: client (Contoso)"]);
+    assert_eq!(house.apply(&replaced).await.changes, ["~ app Travel: client.secrets (Contoso)"]);
     let ClientType::Confidential { secrets } = house.app("Travel").await.client else { panic!("a confidential client") };
     assert!(secrets.len() == 1 && secrets[0].matches(SECRET), "the lost one is void");
 }

@@ -15,8 +15,9 @@ use crate::{
     store::{
         Entry, Partition,
         records::{
-            Acceptances, Assignment, Backup, Claim, DeletedUser, Delivery, DocumentInfo, InvitationsBlocked, Invited, SessionEnd,
-            SessionFamily, TenantCutoff, TenantListed, TermsEpoch, Tombstone, Unfinished, UsedCode, UserCutoff, UserRef, kind,
+            Acceptances, Assignment, Backup, Claim, DeletedUser, Delivery, DocumentInfo, InvitationsBlocked, InvitedIndex,
+            SessionEnd, SessionFamily, TenantCutoff, TenantListed, TermsEpoch, Tombstone, Unfinished, UsedCode, UserCutoff,
+            UserRef, kind,
         },
     },
 };
@@ -135,7 +136,7 @@ kinds! {
         |record, _, name| record.iter().all(|answer| answer.user.as_bytes() == name[0]);
     ASSIGNMENT, "assignment", true, [ID, ID], Assignment, |record, _, name| record.app.as_bytes() == name[1];
     INVITATION, "invitation", true, [ID], Invitation, |record, _, name| record.id.as_bytes() == name[0];
-    INVITED_INDEX, "invited address", true, [Text, ID], Invited, |record, _, name| record.user.as_bytes() == name[1];
+    INVITED_INDEX, "invited address", true, [Text, ID], InvitedIndex, |record, _, name| record.user.as_bytes() == name[1];
     INVITATIONS_BLOCKED, "address without invitations", true, [Text], InvitationsBlocked, |_, _, _| true;
     USER_CUTOFF, "cut-off of a user", true, [ID], UserCutoff, |record, _, name| record.user.as_bytes() == name[0];
     SESSION_END, "ended session", true, [ID], SessionEnd, |record, _, name| record.session.as_bytes() == name[0];

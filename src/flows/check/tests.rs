@@ -30,7 +30,7 @@ use crate::{
         Batch, SharedStore, Write,
         embedded::EmbeddedStore,
         memory::MemoryStore,
-        records::{self, Assignment, DocumentInfo, Invited, RecordKey, SessionFamily, Store, Unfinished, UserRef},
+        records::{self, Assignment, DocumentInfo, InvitedIndex, RecordKey, SessionFamily, Store, Unfinished, UserRef},
     },
 };
 
@@ -252,7 +252,10 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
             "invitation 00000000-0000-0000-0000-000000000000: it is open, and is no user's latest",
         ),
         (Write::Delete(under.key().clone()), "user {invited}: the address that it was invited under does not lead to it"),
-        (record(&records::invited(tenant(), mail, maria.id), &Invited { user: maria.id }), "its user was not invited under it"),
+        (
+            record(&records::invited(tenant(), mail, maria.id), &InvitedIndex { user: maria.id }),
+            "its user was not invited under it",
+        ),
         (Write::Delete(records::tombstone(tenant(), deleted.id).key().clone()), "there is no mark that it was deleted"),
         (record(&records::user(tenant(), deleted.id), &restorable.user), "it is there, and is marked as deleted"),
         (Write::Delete(records::deleted_user(tenant(), deleted.id).key().clone()), "assignment {deleted}"),

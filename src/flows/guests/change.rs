@@ -165,7 +165,7 @@ impl Administration<'_> {
         let reindexed = addresses.reindex(store, Some(before), Some(wanted)).await.map_err(StoreError::refusal)?;
         changes.put_user(tenant, Some(stored), wanted);
         changes.write(|batch| reindexed.write(batch, tenant));
-        changes.tell(Activity::UserChanged { user: wanted.id, what: in_words(before, wanted) });
+        told(before, wanted).into_iter().for_each(|activity| changes.tell(activity));
         if before.account_enabled != wanted.account_enabled {
             changes.cut_off(tenant, wanted, !wanted.account_enabled, moment.now);
         }
@@ -177,30 +177,6 @@ impl Administration<'_> {
             self.take_back(&mut changes, latest, moment);
         }
         Ok(changes)
-    }
-
-    /// Blocks a user: all sessions end at once, and nothing lets them in until they are unblocked.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn block(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
-        self.change(id, expected, &Change { account_enabled: Some(false), ..Change::default() }).await
-    }
-
-    /// Lets a blocked user in again. Sessions stay ended.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn unblock(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
-        self.change(id, expected, &Change { account_enabled: Some(true), ..Change::default() }).await
-    }
-
-    /// Makes a guest a member, or a member a guest.
-    ///
-    /// # Errors
-    /// As [`change`](Self::change).
-    pub async fn convert(&self, id: UserId, expected: Option<Version>, user_type: UserType) -> Result<User, Code> {
-        self.change(id, expected, &Change { user_type: Some(user_type), ..Change::default() }).await
     }
 
     /// Says who answers for a user.
@@ -233,11 +209,21 @@ impl Administration<'_> {
     }
 }
 
-/// What changed, for the audit log: names of properties, no values.
+/// What a change is in the audit log: that somebody was blocked or unblocked, and which properties changed.
+pub(in crate::flows) fn told(before: &User, after: &User) -> Vec<Activity> {
+    let (user, what) = (after.id, in_words(before, after));
+    let changed = (!what.is_empty()).then_some(Activity::UserChanged { user, what });
+    let blocked = match (before.account_enabled, after.account_enabled) {
+        (true, false) => Some(Activity::UserBlocked { user }),
+        (false, true) => Some(Activity::UserUnblocked { user }),
+        _ => None,
+    };
+    changed.into_iter().chain(blocked).collect()
+}
+
+/// Which properties changed: names, no values.
 fn in_words(before: &User, after: &User) -> String {
     let properties = [
-        ("blocked", before.account_enabled && !after.account_enabled),
-        ("unblocked", !before.account_enabled && after.account_enabled),
         ("display name", before.display_name != after.display_name),
         ("guest to member", (before.user_type, after.user_type) == (UserType::Guest, UserType::Member)),
         ("member to guest", (before.user_type, after.user_type) == (UserType::Member, UserType::Guest)),

@@ -1,17 +1,12 @@
-//! Finding users: by id, by address, by the name in the directory, and page by page.
-
-use serde::de::DeserializeOwned;
+//! Finding users: by id, by address, and by the name in the directory.
 
 use crate::{
     domain::{EmailAddress, TenantId, UserId, user::User},
     store::{
-        Page, StoreError,
-        records::{self, DeletedUser, RecordKey, Store, Stored, UserRef, decode},
+        StoreError,
+        records::{self, DeletedUser, Store, Stored, UserRef},
     },
 };
-
-/// The most users of one page (b2b-facts section 12).
-pub const PAGE_MAX: usize = 999;
 
 /// The user with an id.
 ///
@@ -39,30 +34,23 @@ pub async fn by_address(store: &Store, tenant: TenantId, address: &EmailAddress)
 pub async fn by_principal_name(store: &Store, tenant: TenantId, name: &str) -> Result<Option<Stored<User>>, StoreError> {
     let local = name.split_once('@').map_or("", |(local, _)| local);
     let ids = local.split('#').next().and_then(|id| id.parse().ok());
-    let addresses: Vec<_> = addresses_in(name).iter().map(|address| records::address(tenant, address)).collect();
-    let held: Vec<Option<Stored<UserRef>>> = store.get_all(&addresses).await?;
-    let ids = ids.into_iter().chain(held.into_iter().flatten().map(|index| index.value.user));
+    let held: Option<Stored<UserRef>> = match address_in(name) {
+        Some(address) => store.get(&records::address(tenant, &address)).await?,
+        None => None,
+    };
+    let ids = ids.into_iter().chain(held.map(|index| index.value.user));
     let users: Vec<_> = ids.map(|id| records::user(tenant, id)).collect();
     let found = store.get_all(&users).await?.into_iter().flatten();
     Ok(found.into_iter().find(|user| user.value.principal_name.eq_ignore_ascii_case(name)))
 }
 
-/// The addresses that a name may have been made of: any `_` may have been the `@`.
-fn addresses_in(name: &str) -> Vec<EmailAddress> {
-    let Some((invited, _)) = name.split_once("#EXT#@").or_else(|| name.split_once("#ext#@")) else {
-        return name.parse().into_iter().collect();
+/// The address that a name may have been made of. A domain has no `_`, so the last one is where the `@` was.
+fn address_in(name: &str) -> Option<EmailAddress> {
+    let Some((invited, _)) = name.to_ascii_lowercase().find("#ext#@").map(|at| name.split_at(at)) else {
+        return name.parse().ok();
     };
-    let at = |(index, _): (usize, &str)| format!("{}@{}", &invited[..index], &invited[index + 1..]).parse().ok();
-    invited.match_indices('_').filter_map(at).collect()
-}
-
-/// A page of users in the order of their ids: those after `after`, at most `limit` (and never more than [`PAGE_MAX`]). There
-/// are more when it is full.
-///
-/// # Errors
-/// When the store is unavailable.
-pub async fn page(store: &Store, tenant: TenantId, after: Option<UserId>, limit: usize) -> Result<Vec<Stored<User>>, StoreError> {
-    scan(store, &records::users(tenant), after.map(|id| records::user(tenant, id)), limit).await
+    let (local, domain) = invited.rsplit_once('_')?;
+    format!("{local}@{domain}").parse().ok()
 }
 
 /// The deleted user with an id, as long as they can be restored.
@@ -73,42 +61,21 @@ pub async fn deleted_by_id(store: &Store, tenant: TenantId, id: UserId) -> Resul
     store.get(&records::deleted_user(tenant, id)).await
 }
 
-/// A page of deleted users who can be restored, as [`page`].
-///
-/// # Errors
-/// When the store is unavailable.
-pub async fn deleted_page(
-    store: &Store,
-    tenant: TenantId,
-    after: Option<UserId>,
-    limit: usize,
-) -> Result<Vec<Stored<DeletedUser>>, StoreError> {
-    scan(store, &records::deleted_users(tenant), after.map(|id| records::deleted_user(tenant, id)), limit).await
-}
-
-async fn scan<T: DeserializeOwned>(
-    store: &Store,
-    prefix: &RecordKey<T>,
-    after: Option<RecordKey<T>>,
-    limit: usize,
-) -> Result<Vec<Stored<T>>, StoreError> {
-    let page = Page { after: after.map(|key| key.key().clone()), limit: limit.min(PAGE_MAX) };
-    store.backend().scan(prefix.key(), page).await?.into_iter().map(decode).collect()
-}
-
 #[cfg(test)]
 mod unit {
     use super::*;
 
     #[test]
-    fn a_name_is_taken_apart_where_an_at_sign_may_have_been() {
-        let in_words = |name: &str| addresses_in(name).iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(
-            in_words("first_last_fabrikam.example#EXT#@contoso.example"),
-            ["first_last@fabrikam.example"],
-            "a domain has no underscore"
-        );
-        assert_eq!(in_words("adele@contoso.example"), ["adele@contoso.example"]);
-        assert!(in_words("nobody").is_empty());
+    fn a_name_is_taken_apart_where_the_at_sign_was() {
+        let in_words = |name: &str| address_in(name).map(|address| address.to_string());
+        for (name, address) in [
+            ("first_last_fabrikam.example#EXT#@contoso.example", Some("first_last@fabrikam.example")),
+            ("a_b_fabrikam.example#Ext#@contoso.example", Some("a_b@fabrikam.example")),
+            ("adele@contoso.example", Some("adele@contoso.example")),
+            ("nobody#EXT#@contoso.example", None),
+            ("nobody", None),
+        ] {
+            assert_eq!(in_words(name).as_deref(), address, "{name}");
+        }
     }
 }

@@ -11,19 +11,16 @@ use crate::{
         user::{User, UserType},
     },
     error::Code,
-    mail::{Invitation as InvitationLetter, Inviter},
+    mail::{INVITATION_TRIED, Invitation as InvitationLetter, Inviter},
     secret::Secret,
     store::{
         StoreError, Version,
-        records::{self, Delivery, DeliveryState, Invited as InvitedUnder, Stored},
+        records::{self, Delivery, DeliveryState, InvitedIndex, Stored},
     },
 };
 
 /// How long an invitation is remembered that a newer one replaced: so that its link says so.
 const REPLACED_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// How long a notice of an invitation is tried to be sent.
-const NOTICE_TRIED: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// A guest's latest invitation.
 pub(super) struct Latest {
@@ -112,16 +109,12 @@ impl Administration<'_> {
             let key = records::invitation(self.tenant(), invitation.id);
             invitation.state = InvitationState::Revoked { at: moment.now };
             changes.write(|batch| batch.unchanged(&key, Some(&stored)).put(&key, &invitation));
-            self.withdraw(changes, delivery.as_ref());
+            if let Some(delivery) = &delivery {
+                changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery, None));
+            }
             changes.tell(Activity::InvitationRevoked { user: invitation.user, invitation: invitation.id });
         }
         invitation
-    }
-
-    fn withdraw(&self, changes: &mut Changes, delivery: Option<&Stored<Delivery>>) {
-        if let Some(delivery) = delivery {
-            changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery));
-        }
     }
 
     /// Has an invitation in `state` and what is known of its mail end at `expires`; with `None`, they stay.
@@ -130,14 +123,9 @@ impl Administration<'_> {
         let invitation = Invitation { state, ..stored.value.clone() };
         let key = records::invitation(self.tenant(), invitation.id);
         changes.write(|batch| batch.unchanged(&key, Some(stored)).put_until(&key, &invitation, expires));
-        let Some(read) = delivery else { return };
-        self.withdraw(changes, Some(read));
-        let key = records::delivery(self.tenant(), invitation.id);
-        let mut delivery = read.value.clone();
-        if matches!(delivery.state, DeliveryState::Queued { .. }) {
-            delivery.state = DeliveryState::Withdrawn { at: self.foundation.now() };
+        if let Some(delivery) = delivery {
+            changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery, expires));
         }
-        changes.write(|batch| batch.unchanged(&key, Some(read)).put_until(&key, &delivery, expires));
     }
 
     /// Gives `user` a new invitation, which takes the place of the one before, and mails it if that is wanted.
@@ -147,18 +135,20 @@ impl Administration<'_> {
         user: &mut User,
         address: Option<EmailAddress>,
         invite: &Invite,
-        inviter: Option<&User>,
         moment: &Moment,
     ) -> Result<Outcome, Code> {
         let (tenant, entropy) = (self.tenant(), &*self.foundation.entropy);
         let latest = self.latest(user).await?;
+        // Who has it sent once more invites nobody: the guest still owes it to who did.
+        let before = latest.as_ref().filter(|_| invite.purpose == Purpose::Resend);
+        let invited_by = before.map_or(self.actor, |latest| &latest.invitation.value.invited_by).clone();
         let ticket = Secret::random(entropy);
         let invitation = Invitation {
             id: InvitationId::random(entropy),
             user: user.id,
             redirect: self.redirect(invite, latest.as_ref())?,
             ticket: ticket.hash(),
-            invited_by: self.actor.clone(),
+            invited_by,
             created: moment.now,
             expires: Invitation::end(&self.view.tenant.policy, moment.now),
             state: InvitationState::Open,
@@ -179,7 +169,7 @@ impl Administration<'_> {
         let key = records::invitation(tenant, invitation.id);
         changes.write(|batch| batch.absent(&key).put(&key, &invitation));
         if let Some(address) = &invitation.address {
-            let under = InvitedUnder { user: user.id };
+            let under = InvitedIndex { user: user.id };
             changes.write(|batch| batch.put(&records::invited(tenant, address, user.id), &under));
         }
         user.invitation = Some(invitation.id);
@@ -189,7 +179,8 @@ impl Administration<'_> {
             None => Posted::Nothing,
             Some(message) => {
                 let to = invitation.address.as_ref().ok_or(Code::AddressMissing)?;
-                let inviter = inviter.map(|user| Inviter { name: &user.display_name, mail: user.mail.as_ref() });
+                let inviter = self.user_of(&invitation.invited_by).await?;
+                let inviter = inviter.as_ref().map(|user| Inviter { name: &user.display_name, mail: user.mail.as_ref() });
                 let letter = InvitationLetter {
                     tenant: &self.view.tenant,
                     to,
@@ -218,8 +209,11 @@ impl Administration<'_> {
         moment: &Moment,
     ) -> Result<Posted, Code> {
         let (tenant, outbox) = (self.tenant(), self.outbox());
-        let blocked = records::invitations_blocked(tenant, letter.to);
-        if self.foundation.store.get(&blocked).await.map_err(StoreError::refusal)?.is_some() {
+        let wants_none = async |address| {
+            let blocked = records::invitations_blocked(tenant, address);
+            self.foundation.store.get(&blocked).await.map(|blocked| blocked.is_some()).map_err(StoreError::refusal)
+        };
+        if wants_none(letter.to).await? {
             let state = DeliveryState::Suppressed { at: moment.now };
             let delivery = Delivery { invitation: invitation.id, attempts: 0, last_error: None, state };
             changes.write(|batch| batch.put(&records::delivery(tenant, invitation.id), &delivery));
@@ -228,9 +222,11 @@ impl Administration<'_> {
         }
         let mail = letter.mail(self.sender).map_err(|_| Code::Internal)?;
         changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
-        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to) {
+        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to)
+            && !wants_none(cc).await?
+        {
             let notice = letter.notice(self.sender, cc, &guest.display_name).map_err(|_| Code::Internal)?;
-            let until = moment.now.saturating_add(NOTICE_TRIED).unwrap_or(Timestamp::MAX);
+            let until = moment.now.saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
             changes.write(|batch| outbox.enqueue(batch, tenant, &notice, until, false));
         }
         Ok(Posted::Queued)

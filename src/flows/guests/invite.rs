@@ -87,7 +87,8 @@ pub enum Outcome {
         /// What was mailed.
         mail: Posted,
     },
-    /// They have accepted already. Nothing was changed, nothing is sent (b2b-facts section 4).
+    /// Nothing was changed, nothing is sent: they have accepted already (b2b-facts section 4), or are expected by an invitation
+    /// of somebody else's, which a person cannot take over.
     Completed,
 }
 
@@ -175,8 +176,8 @@ impl Administration<'_> {
     }
 
     async fn invited(&self, invite: &Invite, moment: &Moment) -> Result<(Changes, Invited), Code> {
-        let inviter = self.inviter().await?;
-        may_invite(&self.view.tenant.policy, self.actor, inviter.as_ref())?;
+        let acting = self.user_of(self.actor).await?;
+        may_invite(&self.view.tenant.policy, self.actor, acting.as_ref())?;
         self.check_sponsors(&invite.sponsors).await?;
         let mut addresses = Addresses::of(self.tenant());
         let mut changes = Changes::of(self.tenant());
@@ -195,6 +196,9 @@ impl Administration<'_> {
                     return Err(Code::InviteeBlocked);
                 }
                 match (&user.external, invite.purpose) {
+                    (Some(ExternalUserState::PendingAcceptance { .. }), _) if !self.may_invite_again(&user).await? => {
+                        return Ok((changes, Invited { user, outcome: Outcome::Completed }));
+                    }
                     (Some(ExternalUserState::PendingAcceptance { .. }), _) => {}
                     (Some(ExternalUserState::Accepted { .. }), Purpose::Invite) => {
                         return Ok((changes, Invited { user, outcome: Outcome::Completed }));
@@ -215,7 +219,7 @@ impl Administration<'_> {
             // The invited address is the one that people see (b2b-facts section 5.3), where it leads to the user.
             self.move_to_front(&mut user, address.as_ref(), &mut addresses).await?;
         }
-        let outcome = self.issue(&mut changes, &mut user, address, invite, inviter.as_ref(), moment).await?;
+        let outcome = self.issue(&mut changes, &mut user, address, invite, moment).await?;
         changes.put_user(self.tenant(), before.as_ref(), &user);
         let before = before.as_ref().map(|before| &before.value);
         let reindexed = addresses.reindex(&self.foundation.store, before, Some(&user)).await.map_err(StoreError::refusal)?;
@@ -223,11 +227,21 @@ impl Administration<'_> {
         Ok((changes, Invited { user, outcome }))
     }
 
-    /// Who acts, where that is a user.
-    async fn inviter(&self) -> Result<Option<User>, Code> {
-        let Actor::User(id) = self.actor else { return Ok(None) };
+    /// The user that an actor is; `None` where it is none, or they are gone.
+    pub(super) async fn user_of(&self, actor: &Actor) -> Result<Option<User>, Code> {
+        let Actor::User(id) = actor else { return Ok(None) };
         let found = self.foundation.store.get(&records::user(self.tenant(), *id)).await.map_err(StoreError::refusal)?;
         Ok(found.map(|stored| stored.value))
+    }
+
+    /// Whether a guest who has not come yet may be given a new link by who acts: a person would hold the link of a guest whom
+    /// somebody else invited, and end the one that they have.
+    async fn may_invite_again(&self, guest: &User) -> Result<bool, Code> {
+        if !matches!(self.actor, Actor::User(_)) {
+            return Ok(true);
+        }
+        let latest = self.latest(guest).await?;
+        Ok(latest.is_some_and(|latest| latest.invitation.value.invited_by == *self.actor))
     }
 
     /// Every sponsor is a user of the tenant.
@@ -249,10 +263,10 @@ impl Administration<'_> {
     /// The user with the id; or whoever was invited under the address, if only they could not have it for themselves.
     async fn whom(&self, invite: &Invite, addresses: &mut Addresses) -> Result<Whom, Code> {
         if let Some(id) = invite.user {
-            let stored = self.user(id, invite.expected).await?;
-            if stored.value.external.is_none() && matches!(self.actor, Actor::User(_)) {
+            if matches!(self.actor, Actor::User(_)) {
                 return Err(Code::NotPermitted);
             }
+            let stored = self.user(id, invite.expected).await?;
             let address = match &invite.address {
                 Some(address) if !stored.value.holds(address) => return Err(Code::AddressNotOfUser),
                 Some(address) => Some(address.clone()),
@@ -309,13 +323,7 @@ impl Administration<'_> {
     /// Forgets whom the user is bound to, and what they could prove it with; their sessions end.
     async fn unbind(&self, changes: &mut Changes, user: &mut User, moment: &Moment) -> Result<(), Code> {
         let (store, tenant) = (&self.foundation.store, self.tenant());
-        if let Some(identity) = user.identity() {
-            let key = records::identity(tenant, identity);
-            let index = store.get(&key).await.map_err(StoreError::refusal)?;
-            if index.as_ref().is_some_and(|index| index.value.user == user.id) {
-                changes.write(|batch| batch.unchanged(&key, index.as_ref()).delete(&key));
-            }
-        }
+        changes.unlink(store, tenant, user).await.map_err(StoreError::refusal)?;
         belongings::remove_credentials(store, changes, tenant, user.id).await.map_err(StoreError::refusal)?;
         user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now });
         user.sessions_valid_from = moment.now;

@@ -11,7 +11,7 @@ use crate::{
     error::Code,
     store::{
         StoreError, Version,
-        records::{self, DeletedUser, Invited, Stored, Tombstone, UserRef},
+        records::{self, DeletedUser, InvitedIndex, Stored, Tombstone, UserRef},
     },
 };
 
@@ -43,13 +43,7 @@ impl Administration<'_> {
             });
             let reindexed = Addresses::of(tenant).reindex(store, Some(&stored.value), None).await.map_err(StoreError::refusal)?;
             changes.write(|batch| reindexed.write(batch, tenant));
-            if let Some(identity) = stored.value.identity() {
-                let key = records::identity(tenant, identity);
-                let index = store.get(&key).await.map_err(StoreError::refusal)?;
-                if index.as_ref().is_some_and(|index| index.value.user == id) {
-                    changes.write(|batch| batch.unchanged(&key, index.as_ref()).delete(&key));
-                }
-            }
+            changes.unlink(store, tenant, &stored.value).await.map_err(StoreError::refusal)?;
             belongings::keep(store, &mut changes, (tenant, id), Some(gone)).await.map_err(StoreError::refusal)?;
             if let Some(latest) = self.latest(&stored.value).await? {
                 let invitation = &latest.invitation.value;
@@ -116,7 +110,7 @@ impl Administration<'_> {
             if let Some(latest) = self.latest(&user).await? {
                 let invitation = &latest.invitation.value;
                 if let Some(address) = &invitation.address {
-                    changes.write(|batch| batch.put(&records::invited(tenant, address, id), &Invited { user: id }));
+                    changes.write(|batch| batch.put(&records::invited(tenant, address, id), &InvitedIndex { user: id }));
                 }
                 let state = invitation.state.clone();
                 self.keep(&mut changes, &latest, state, None);

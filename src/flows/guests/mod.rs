@@ -23,8 +23,9 @@ pub use change::{Change, ProfileChange};
 pub use invite::{Invite, Invited, Message, Outcome, Posted, Purpose, may_invite};
 
 pub(super) use addresses::Addresses;
+pub(super) use change::told;
 
-use super::{Foundation, Turn, audited, directory::TenantView};
+use super::{Foundation, Turn, audited, cut_off, directory::TenantView};
 use crate::{
     domain::{
         TenantId, UserId,
@@ -35,7 +36,7 @@ use crate::{
     mail::{Outbox, Sender},
     store::{
         Batch, Partition, Races, StoreError, Version,
-        records::{self, Stored, UserCutoff},
+        records::{self, Store, Stored},
     },
 };
 
@@ -148,9 +149,18 @@ impl Changes {
 
     /// Tells every door from when on the user's sessions count, and whether the user may sign in at all.
     fn cut_off(&mut self, tenant: TenantId, user: &User, blocked: bool, now: Timestamp) {
-        let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked };
-        let until = cutoff.forget_at(now);
-        self.write(|batch| batch.put_until(&records::user_cutoff(tenant, user.id), &cutoff, Some(until)));
+        self.write(|batch| cut_off(batch, tenant, user, blocked, now));
+    }
+
+    /// Has the identity that a user is bound to lead to them no more.
+    async fn unlink(&mut self, store: &Store, tenant: TenantId, user: &User) -> Result<(), StoreError> {
+        let Some(identity) = user.identity() else { return Ok(()) };
+        let key = records::identity(tenant, identity);
+        let index = store.get(&key).await?;
+        if index.as_ref().is_some_and(|index| index.value.user == user.id) {
+            self.write(|batch| batch.unchanged(&key, index.as_ref()).delete(&key));
+        }
+        Ok(())
     }
 
     /// Puts the user, who was as `stored`.

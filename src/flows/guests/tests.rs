@@ -29,6 +29,18 @@ use crate::{
 
 const EXPENSES: &str = "https://expenses.contoso.example/welcome";
 
+impl Administration<'_> {
+    /// Blocks a user.
+    pub(crate) async fn block(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
+        self.change(id, expected, &Change { account_enabled: Some(false), ..Change::default() }).await
+    }
+
+    /// Lets a blocked user in again.
+    pub(crate) async fn unblock(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
+        self.change(id, expected, &Change { account_enabled: Some(true), ..Change::default() }).await
+    }
+}
+
 /// Contoso, and somebody at work there.
 struct Scene {
     house: House,

@@ -4,14 +4,14 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::call::Call;
+use super::{call::Call, listing};
 use crate::{
     domain::{
         AppId, TenantId,
         app::{App, ClientType},
         terms::DocumentId,
     },
-    odata::{self, Answer, Entity, Error, Ops, Pages, Property, Query, Schema, Select, Shape, Type},
+    odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type, json::object},
 };
 
 const ID: Shape = Shape::Single(Type::Guid, Ops::EQUALITY);
@@ -144,35 +144,23 @@ pub(super) async fn get_service_principal_by_app(call: Call) -> Result<Answer, E
 /// All apps are in memory with the tenant, in the order of their `appId`.
 fn list(call: &Call, kind: &Kind) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, kind.schema)?;
-    let (foundation, tenant) = (call.foundation(), call.caller.tenant());
+    let tenant = call.caller.tenant();
     let envelope = call.envelope(kind.collection);
-    let pages = Pages { ring: &foundation.ring, tenant, envelope, query: &query };
-    let after: Option<Uuid> = pages.open(foundation.now())?;
+    let pages = call.pages(envelope, &query);
     let matching = |app: &&App| {
         let entity = AppEntity { id: (kind.id)(tenant, app.id), app };
         query.filter.as_ref().is_none_or(|filter| filter.matches(&entity))
     };
-    let matching: Vec<_> = call.caller.view.apps.values().filter(matching).collect();
-    let count = u64::try_from(matching.len()).ok();
-    let mut rest = matching.into_iter().filter(|app| after.is_none_or(|after| app.id.0 > after));
-    let page: Vec<_> = rest.by_ref().take(usize::from(query.top)).collect();
-    let more = rest.next().is_some();
-    let next = page.last().filter(|_| more).map(|app| pages.next_link(app.id.0, foundation.now(), &*foundation.entropy));
-    let entities = page.into_iter().map(|app| (kind.json)(call, app));
-    Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, count, next)))
+    let matching = call.caller.view.apps.values().filter(matching).map(|app| (app.id.0, app));
+    let found = listing::few(call, &query, &pages, matching.collect())?;
+    let entities = found.entities.into_iter().map(|app| (kind.json)(call, app));
+    Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
 }
 
 fn get(call: &Call, kind: &Kind, wanted: impl Fn(&App) -> bool) -> Result<Answer, Error> {
     let select = Select::of_one(&call.query, kind.schema)?;
     let app = call.caller.view.apps.values().find(|app| wanted(app)).ok_or_else(Error::not_found)?;
     Ok(Answer::json(StatusCode::OK, call.envelope(kind.collection).entity(&select, (kind.json)(call, app))))
-}
-
-fn object(members: Value) -> Map<String, Value> {
-    match members {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
 }
 
 fn redirects(app: &App) -> Vec<&str> {

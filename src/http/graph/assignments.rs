@@ -8,14 +8,14 @@ use uuid::Uuid;
 use super::{
     apps::{by_service_principal, service_principal_id},
     call::Call,
-    listing::LOOKED_AT,
+    listing::{self, LOOKED_AT},
     user_change::{Members, parsed},
     users::named,
 };
 use crate::{
     domain::{AppId, UserId, app::App, user::User},
     error::Code,
-    odata::{self, Answer, Entity, Error, ErrorCode, Ops, Pages, Property, Query, Schema, Shape, Type},
+    odata::{self, Answer, Entity, Error, ErrorCode, Ops, Property, Query, Schema, Shape, Type, json::object},
     store::{
         Page, StoreError,
         records::{self, Assignment, Stored, decode},
@@ -59,23 +59,29 @@ impl Entity for Assigned {
     }
 }
 
-/// `GET /users/{id}/appRoleAssignments`: all at once, since apps are few.
+/// `GET /users/{id}/appRoleAssignments`: all are read for each page, since apps are few.
 pub(super) async fn of_user(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, &SCHEMA)?;
     let user = named(&call).await?.value;
     let tenant = call.caller.tenant();
-    let found = call.foundation().store.list(&records::assignments(tenant, user.id)).await.map_err(StoreError::refusal)?;
-    let mut shown = Vec::new();
-    for Stored { value, .. } in found {
+    let assigned = call.foundation().store.list(&records::assignments(tenant, user.id)).await.map_err(StoreError::refusal)?;
+    let mut matching = Vec::new();
+    for Stored { value, .. } in assigned {
         let Some(app) = call.caller.view.apps.get(&value.app) else { continue };
         let entity = Assigned { user: user.id, resource: service_principal_id(tenant, app.id) };
         if query.filter.as_ref().is_none_or(|filter| filter.matches(&entity)) {
-            shown.push(json(&call, &user, app, &value));
+            matching.push((app.id.0, json(&call, &user, app, &value)));
         }
     }
-    let count = u64::try_from(shown.len()).ok();
-    let collection = format!("users('{}')/appRoleAssignments", user.id);
-    Ok(Answer::json(StatusCode::OK, call.envelope(&collection).page(&query, shown, count, None)))
+    let (path, collection) = of("users", "appRoleAssignments", user.id.0);
+    let found = listing::few(&call, &query, &call.pages(call.envelope(&path), &query), matching)?;
+    let page = call.envelope(&collection).page(&query, found.entities, found.count, found.next_link);
+    Ok(Answer::json(StatusCode::OK, page))
+}
+
+/// Where the assignments of something are listed, and what their context calls that.
+fn of(owners: &str, assignments: &str, id: Uuid) -> (String, String) {
+    (format!("{owners}/{id}/{assignments}"), format!("{owners}('{id}')/{assignments}"))
 }
 
 /// `GET /servicePrincipals/{id}/appRoleAssignedTo`. Assignments are kept by user, so a page looks at a bounded number of them
@@ -87,9 +93,8 @@ pub(super) async fn of_app(call: Call) -> Result<Answer, Error> {
     }
     let app = by_service_principal(&call, call.id(0)?).ok_or_else(Error::not_found)?;
     let (foundation, tenant) = (call.foundation(), call.caller.tenant());
-    let collection = format!("servicePrincipals('{}')/appRoleAssignedTo", service_principal_id(tenant, app.id));
-    let envelope = call.envelope(&collection);
-    let pages = Pages { ring: &foundation.ring, tenant, envelope, query: &query };
+    let (path, collection) = of("servicePrincipals", "appRoleAssignedTo", service_principal_id(tenant, app.id));
+    let pages = call.pages(call.envelope(&path), &query);
     let after: Option<(Uuid, Uuid)> = pages.open(foundation.now())?;
     let mut after = after.map(|(user, app)| records::assignment(tenant, UserId(user), AppId(app)).key().clone());
     let (mut found, mut looked_at, mut last) = (Vec::new(), 0, None);
@@ -122,7 +127,7 @@ pub(super) async fn of_app(call: Call) -> Result<Answer, Error> {
     let of_users = users.iter().zip(&found).filter_map(|(user, (_, assignment))| Some((&user.as_ref()?.value, assignment)));
     let shown: Vec<_> = of_users.map(|(user, assignment)| json(&call, user, app, assignment)).collect();
     let next = last.filter(|_| !complete).map(|last| pages.next_link(last, foundation.now(), &*foundation.entropy));
-    Ok(Answer::json(StatusCode::OK, envelope.page(&query, shown, None, next)))
+    Ok(Answer::json(StatusCode::OK, call.envelope(&collection).page(&query, shown, None, next)))
 }
 
 /// `POST /users/{id}/appRoleAssignments`
@@ -185,7 +190,7 @@ fn pair(id: &str) -> Option<(UserId, AppId)> {
 }
 
 fn json(call: &Call, user: &User, app: &App, assignment: &Assignment) -> Map<String, Value> {
-    let members = json!({
+    object(json!({
         "id": id(user.id, app.id),
         "appRoleId": Uuid::nil(),
         "createdDateTime": assignment.since,
@@ -195,9 +200,5 @@ fn json(call: &Call, user: &User, app: &App, assignment: &Assignment) -> Map<Str
         "resourceDisplayName": app.display_name,
         "resourceId": service_principal_id(call.caller.tenant(), app.id),
         "vestibuleRole": assignment.role,
-    });
-    match members {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
+    }))
 }

@@ -10,7 +10,7 @@ use crate::{
         UserId,
         audit::{Activity, Actor, Event},
     },
-    odata::{self, Answer, Entity, Error, Ops, Pages, Property, Query, Schema, Select, Shape, Type},
+    odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type, json::object},
     store::{
         StoreError,
         records::{self, Stored},
@@ -50,7 +50,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     }
     let (foundation, tenant) = (call.foundation(), call.caller.tenant());
     let envelope = call.envelope("auditLogs/directoryAudits");
-    let pages = Pages { ring: &foundation.ring, tenant, envelope, query: &query };
+    let pages = call.pages(envelope, &query);
     let head = foundation.audit_head(tenant).await.map_err(StoreError::refusal)?;
     let last = head.map_or(0, |head| head.value.sequence);
     // The entries before this one are those that were not looked at.
@@ -117,7 +117,7 @@ impl Entry {
             json!({ "id": user, "displayName": null, "modifiedProperties": [], "type": "User", "userPrincipalName": null })
         });
         let details: Vec<_> = self.details.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-        let members = json!({
+        object(json!({
             "id": format!("Directory_{tenant}_{}", event.sequence),
             "activityDateTime": self.at,
             "activityDisplayName": self.name,
@@ -130,11 +130,7 @@ impl Entry {
             "result": "success",
             "resultReason": "",
             "targetResources": target.into_iter().collect::<Vec<_>>(),
-        });
-        match members {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        }
+        }))
     }
 }
 
@@ -172,8 +168,8 @@ fn words(activity: &Activity) -> (&'static str, &'static str, &'static str, &'st
         Activity::DomainVerified { .. } => ("Verify domain", "DirectoryManagement", CORE, "Update"),
         Activity::DomainUnverified { .. } => ("Domain no longer verified", "DirectoryManagement", CORE, "Update"),
         Activity::UserAdded { .. } => ("Add user", USERS, CORE, "Add"),
-        Activity::UserChanged { what, .. } if what == "blocked" => ("Disable account", USERS, CORE, "Update"),
-        Activity::UserChanged { what, .. } if what == "unblocked" => ("Enable account", USERS, CORE, "Update"),
+        Activity::UserBlocked { .. } => ("Disable account", USERS, CORE, "Update"),
+        Activity::UserUnblocked { .. } => ("Enable account", USERS, CORE, "Update"),
         Activity::UserChanged { .. } => ("Update user", USERS, CORE, "Update"),
         Activity::Redeemed { .. } => ("Redeem external user invite", USERS, INVITED, "Update"),
         Activity::PermissionsAccepted { .. } => ("Accept permissions", USERS, INVITED, "Update"),
@@ -229,6 +225,8 @@ fn about(activity: &Activity) -> (Option<UserId>, Vec<(&'static str, String)>) {
             (Some(*user), vec![("with", with.clone()), ("recovered", recovered.to_string())])
         }
         Activity::UserAdded { user }
+        | Activity::UserBlocked { user }
+        | Activity::UserUnblocked { user }
         | Activity::PermissionsAccepted { user }
         | Activity::SessionsRevoked { user }
         | Activity::InvitationsBlocked { user }

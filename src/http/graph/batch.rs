@@ -10,6 +10,7 @@ use super::{
     Api, about, answer,
     auth::Caller,
     call::{Asked, Sent},
+    route,
 };
 use crate::odata::{
     Answer, Batch, Error,
@@ -31,17 +32,23 @@ pub(super) async fn run(api: &Arc<Api>, visit: &Visit, caller: &Arc<Caller>, ask
             Body::Json(value) => Sent::Json(value),
             Body::Bytes(bytes) => Sent::Bytes(bytes.into()),
         };
+        let found = route::find(&method, &path);
         // A future of the same kind is in here: without a box it would have no size.
-        let answered = Box::pin(api.run(visit, caller, Asked { method, path, query, headers, body })).await;
+        let answered = Box::pin(api.run(visit, caller, found, Asked { method, path, query, headers, body })).await;
         batch.answer(place, answered.unwrap_or_else(|error| answer::refusal(visit, &error)));
     }
     Ok(Answer::json(StatusCode::OK, batch.finish(about(visit))))
 }
 
+/// The refusal of a batch in a batch.
+pub(super) fn nested() -> Error {
+    Error::bad_request("A batch has no batch in it.")
+}
+
 /// The batch as it is read here. The SDK for Python names items by absolute URLs and says `depends_on` for `dependsOn`; an
 /// absolute URL is taken only where it begins with the root of this very API.
 fn below_the_root(asked: &Asked, service: &str) -> Result<Vec<u8>, Error> {
-    let Sent::Bytes(bytes) = &asked.body else { return Err(Error::bad_request("A batch has no batch in it.")) };
+    let Sent::Bytes(bytes) = &asked.body else { return Err(nested()) };
     asked.is_json()?;
     let mut body = parse_bounded(bytes)?;
     let requests = body.get_mut("requests").and_then(Value::as_array_mut);

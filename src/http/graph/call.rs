@@ -15,7 +15,7 @@ use crate::{
     domain::audit::Actor,
     error::Code,
     flows::{Foundation, Vestibule, guests::Administration},
-    odata::{ETag, Envelope, Error, ErrorCode, IfMatch, json::parse_bounded},
+    odata::{ETag, Envelope, Error, ErrorCode, IfMatch, Pages, Query, json::parse_bounded},
     store::Version,
 };
 
@@ -107,6 +107,11 @@ impl Call {
     /// What answers about `collection` are wrapped in.
     pub(super) fn envelope<'a>(&'a self, collection: &'a str) -> Envelope<'a> {
         Envelope { service: &self.api.service, collection }
+    }
+
+    /// The pages of what is asked for; links lead to the collection of `envelope`.
+    pub(super) fn pages<'a>(&'a self, envelope: Envelope<'a>, query: &'a Query) -> Pages<'a> {
+        Pages { ring: &self.foundation().ring, tenant: self.caller.tenant(), envelope, query }
     }
 
     /// A parameter of the path, by its place.

@@ -6,12 +6,12 @@ use super::{
     call::Call,
     listing::{self, Collection},
     user_entity::{FOR_APPS, UserEntity},
-    users::one,
+    users::{one, shown},
 };
 use crate::{
     domain::UserId,
     flows::guests::find,
-    odata::{Answer, Error, Pages, Query},
+    odata::{Answer, Error, Query},
     store::{
         StoreError,
         records::{self, DeletedUser, Stored},
@@ -22,16 +22,15 @@ use crate::{
 pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, &FOR_APPS)?;
     let envelope = call.envelope("directory/deletedItems/microsoft.graph.user");
-    let tenant = call.caller.tenant();
-    let pages = Pages { ring: &call.foundation().ring, tenant, envelope, query: &query };
+    let pages = call.pages(envelope, &query);
     let initial = call.caller.view.tenant.initial_domain();
     let collection = Collection {
-        all: records::deleted_users(tenant),
+        all: records::deleted_users(call.caller.tenant()),
         one: |tenant, id| records::deleted_user(tenant, UserId(id)),
         id: |deleted: &DeletedUser| deleted.user.id.0,
     };
     let found = listing::page(&call, &query, &pages, &collection, |stored| UserEntity::of_deleted(stored, initial)).await?;
-    let entities = found.entities.iter().map(|user| user.json(&query.select));
+    let entities = shown(&call, &query.select, &found.entities).await?;
     Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{EmailAddress, LanguageTag, UserId, WebUrl, permission::Permission, user::UserType},
     error::Code,
-    flows::guests::{Invite, Invited, Message, Outcome, Purpose},
+    flows::guests::{Invite, Invited, Message, Outcome, Posted, Purpose},
     odata::{Answer, Error, ErrorCode},
 };
 
@@ -39,7 +39,7 @@ pub(super) async fn create(call: Call) -> Result<Answer, Error> {
     let sponsors = members.taken("invitedUserSponsors", sponsors)?;
     let sponsors = sponsors.or(members.taken("invitedUserSponsors@odata.bind", bound)?).unwrap_or_default();
     let said = said(&mut members, false)?;
-    for read_only in ["id", "inviteRedeemUrl", "status"] {
+    for read_only in ["id", "inviteRedeemUrl", "status", "vestibuleDelivery"] {
         if members.0.contains_key(read_only) {
             return Err(Error::new(
                 ErrorCode::RequestBadRequest,
@@ -110,26 +110,29 @@ pub(super) async fn revoke(call: Call) -> Result<Answer, Error> {
 }
 
 /// The one answer that shows the link (checklist T-04): to an app, which may be what mails it; to an app in somebody's name
-/// only when the server mails nothing, since then nobody else would bring it.
+/// only when the server mails nothing, asked or not, since then nobody else would bring it.
 fn shown(call: &Call, said: &Said, invited: Invited) -> Value {
     let user = &invited.user;
-    let (id, link, redirect, address, status) = match &invited.outcome {
-        Outcome::Open { invitation, link, .. } => {
-            let link = Some(link.expose()).filter(|_| call.caller.is_app() || !said.send);
-            let address = invitation.address.as_ref();
-            (Some(invitation.id), link, Some(invitation.redirect.as_str()), address, "PendingAcceptance")
+    let (id, link, redirect, address, status, delivery) = match &invited.outcome {
+        Outcome::Open { invitation, link, mail } => {
+            // Of a guest without any address the ticket is all there is to show: who holds it is that guest.
+            let is_enough = invitation.address.is_none() && !call.caller.may(Permission::UserReadWriteAll);
+            let brings = call.caller.is_app() || *mail != Posted::Queued;
+            let link = Some(link.expose()).filter(|_| brings && !is_enough);
+            let (redirect, address) = (Some(invitation.redirect.as_str()), invitation.address.as_ref());
+            (Some(invitation.id), link, redirect, address, "PendingAcceptance", posted(*mail))
         }
-        Outcome::Completed => (user.invitation, None, None, user.addresses().next(), "Completed"),
+        Outcome::Completed => {
+            let status = if user.is_pending() { "PendingAcceptance" } else { "Completed" };
+            (user.invitation, None, None, user.addresses().next(), status, None)
+        }
     };
     json!({
         "@odata.context": format!("{}/$metadata#invitations/$entity", call.api.service),
         "id": id,
         "inviteRedeemUrl": link,
         "invitedUserDisplayName": Value::Null,
-        "invitedUserType": match user.user_type {
-            UserType::Guest => "Guest",
-            UserType::Member => "Member",
-        },
+        "invitedUserType": user.user_type.label(),
         "invitedUserEmailAddress": address,
         "sendInvitationMessage": said.send,
         "resetRedemption": said.reset,
@@ -137,7 +140,17 @@ fn shown(call: &Call, said: &Said, invited: Invited) -> Value {
         "status": status,
         "invitedUserMessageInfo": said.message_info,
         "invitedUser": { "id": user.id },
+        "vestibuleDelivery": delivery,
     })
+}
+
+/// The state in which a mail begins, as in `vestibuleInvitation`; none where nobody asked for one.
+fn posted(mail: Posted) -> Option<&'static str> {
+    match mail {
+        Posted::Nothing => None,
+        Posted::Queued => Some("Queued"),
+        Posted::Suppressed => Some("Suppressed"),
+    }
 }
 
 /// Takes what is common to all requests that may mail an invitation; `send` is what is done when nothing is said of it.

@@ -23,7 +23,7 @@ use crate::{
     odata::Error,
 };
 
-/// Anything that is done with invitations: 150 in 5 s a tenant, for all apps together (b2b-facts section 12).
+/// Whatever may mail an invitation: 150 in 5 s a tenant, for all apps together (b2b-facts section 12).
 const INVITATIONS: (u32, Duration) = (150, Duration::from_secs(5));
 /// All requests of one app: 2,000 in 10 s. Items of batches count.
 const REQUESTS: (u32, Duration) = (2_000, Duration::from_secs(10));
@@ -68,7 +68,7 @@ impl Limits {
         self.apps.check_key(&(caller.tenant(), app)).map_err(|until| self.later(until))
     }
 
-    /// Takes down one request to the invitations of a tenant.
+    /// Takes down one request that may mail an invitation of a tenant.
     ///
     /// # Errors
     /// 429.

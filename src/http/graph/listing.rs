@@ -2,7 +2,8 @@
 //!
 //! A page without order or count is read in the order of keys from where the one before ended: at most [`LOOKED_AT`] records
 //! are looked at for it, so with a filter that few match a page may be short, or empty, and still have a next link. Order and
-//! count need all records: one such walk a tenant at a time goes through them in pieces, and keeps no more than one page.
+//! count need all records: one such walk a tenant at a time goes through them in pieces, and keeps no more than one page. What is in
+//! memory anyway is cut into pages by [`few`].
 
 use std::cmp::Ordering;
 
@@ -105,6 +106,23 @@ pub(super) async fn page<T: DeserializeOwned, E: Entity>(
     };
     let next_link = next.map(|next| pages.next_link(next, foundation.now(), &*foundation.entropy));
     Ok(Found { entities: found, count, next_link })
+}
+
+/// The page that is asked for of what is in memory: all that match, each with the id that it is listed under.
+///
+/// # Errors
+/// 400 for a page token that is not this query's.
+pub(super) fn few<E>(call: &Call, query: &Query, pages: &Pages<'_>, mut all: Vec<(Uuid, E)>) -> Result<Found<E>, Error> {
+    let foundation = call.foundation();
+    let after: Option<Uuid> = pages.open(foundation.now())?;
+    let count = u64::try_from(all.len()).ok();
+    all.sort_by_key(|(id, _)| *id);
+    all.retain(|(id, _)| after.is_none_or(|after| *id > after));
+    let more = all.len() > usize::from(query.top);
+    all.truncate(query.top.into());
+    let last = all.last().filter(|_| more);
+    let next_link = last.map(|(id, _)| pages.next_link(*id, foundation.now(), &*foundation.entropy));
+    Ok(Found { entities: all.into_iter().map(|(_, entity)| entity).collect(), count, next_link })
 }
 
 struct Reader<'a, T, F> {

@@ -1,6 +1,6 @@
 //! The directory API under `/v1.0`: resources, names and answers of Microsoft Graph, so that its SDKs work with another address.
 //!
-//! A request passes, in this order: its token ([`auth`]), the limits of its app ([`limits`]), the [`table`] that says which
+//! A request passes, in this order: its token (`auth`), the limits of its app (`limits`), the `table` that says which
 //! permission its route needs, the form of its body, and the handler of the resource. A batch sends each of its items the same
 //! way. The tenant comes from the token and from nothing else, and no cookie is looked at.
 
@@ -52,8 +52,7 @@ use crate::{
 use auth::Caller;
 use call::{Asked, Call};
 use limits::Limits;
-pub use operator::OperatorApi;
-use route::{Needs, Route};
+use route::{Found, Needs, Route, Run};
 
 /// The largest body, in bytes: a batch of twenty invitations with the longest messages.
 const BODY_MAX: u64 = 1 << 20;
@@ -68,9 +67,34 @@ struct Api {
     document: Value,
 }
 
+/// The directory API of a server, made once: whichever door a request comes through, it counts for the same limits. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct DirectoryApi(Arc<Api>);
+
+impl std::fmt::Debug for DirectoryApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DirectoryApi")
+    }
+}
+
+impl DirectoryApi {
+    /// The directory API of a server.
+    #[must_use]
+    pub fn new(vestibule: &Arc<Vestibule>) -> Self {
+        Self(Arc::new(Api::new(vestibule)))
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn vestibule(&self) -> &Arc<Vestibule> {
+        &self.0.vestibule
+    }
+}
+
 /// The routes of the directory API.
-pub(super) fn routes(vestibule: &Arc<Vestibule>) -> Router<Arc<Vestibule>> {
-    let api = Arc::new(Api::new(vestibule));
+pub(super) fn routes(DirectoryApi(api): &DirectoryApi) -> Router<Arc<Vestibule>> {
+    let api = Arc::clone(api);
     let entry = any(move |State(_): State<Arc<Vestibule>>, request: Request| entry(Arc::clone(&api), request));
     let routes = Router::new().route(DIRECTORY_API_ROOT, entry.clone()).route(DIRECTORY_API, entry);
     routes.layer(BodyLimit(BODY_MAX))
@@ -97,7 +121,7 @@ impl Api {
         let service = format!("{}{DIRECTORY_API_ROOT}", vestibule.public_url().as_str().trim_end_matches('/'));
         Self {
             limits: Limits::new(Arc::clone(&vestibule.foundation.clock)),
-            document: openapi::document(&service).unwrap_or_default(),
+            document: openapi::document(&service),
             service,
             vestibule: Arc::clone(vestibule),
         }
@@ -105,26 +129,36 @@ impl Api {
 
     /// Serves a request as it came over the wire.
     async fn serve(self: &Arc<Self>, visit: &Visit, asked: Asked) -> Result<Answer, Error> {
-        let open = route::find(&asked.method, &asked.path).is_ok_and(|(route, _)| matches!(route.needs, Needs::Nothing));
-        if open {
-            return Ok(Answer::json(StatusCode::OK, self.document.clone()));
+        let found = route::find(&asked.method, &asked.path);
+        if let Ok((Route { needs: Needs::Nothing, run: Run::Document, .. }, _)) = found {
+            return Ok(self.document());
         }
         let caller = Arc::new(auth::authenticate(&self.vestibule, &visit.headers, &visit.trace).await?);
-        self.serve_to(&caller, visit, asked).await
+        self.serve_to(&caller, visit, found, asked).await
+    }
+
+    fn document(&self) -> Answer {
+        Answer::json(StatusCode::OK, self.document.clone())
     }
 
     /// Serves a request of a caller who is known, a batch too.
-    async fn serve_to(self: &Arc<Self>, caller: &Arc<Caller>, visit: &Visit, asked: Asked) -> Result<Answer, Error> {
-        if let Ok((Route { needs: Needs::Caller, .. }, _)) = route::find(&asked.method, &asked.path) {
-            return batch::run(self, visit, caller, &asked).await;
+    async fn serve_to(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        visit: &Visit,
+        found: Found,
+        asked: Asked,
+    ) -> Result<Answer, Error> {
+        match found {
+            Ok((Route { run: Run::Batch, .. }, _)) => batch::run(self, visit, caller, &asked).await,
+            found => self.run(visit, caller, found, asked).await,
         }
-        self.run(visit, caller, asked).await
     }
 
     /// Serves one request of a caller who is known: its own, or an item of their batch.
-    async fn run(self: &Arc<Self>, visit: &Visit, caller: &Arc<Caller>, asked: Asked) -> Result<Answer, Error> {
+    async fn run(self: &Arc<Self>, visit: &Visit, caller: &Arc<Caller>, found: Found, asked: Asked) -> Result<Answer, Error> {
         let method = asked.method.clone();
-        let found = self.limits.admit(caller).and_then(|()| route::find(&asked.method, &asked.path));
+        let found = self.limits.admit(caller).and(found);
         let path = found.as_ref().map_or("", |(route, _)| route.path);
         let answered = match found {
             Ok((route, parameters)) => self.run_route(caller, route, parameters, asked).await,
@@ -142,7 +176,7 @@ impl Api {
         asked: Asked,
     ) -> Result<Answer, Error> {
         caller.check(&route.needs)?;
-        if route.path == table::INVITATIONS {
+        if route.mails {
             self.limits.admit_invitation(caller)?;
         }
         if asked.method != Method::GET {
@@ -157,7 +191,11 @@ impl Api {
             headers: asked.headers,
             body,
         };
-        (route.run)(call).await
+        match route.run {
+            Run::Handler(handler) => handler(call).await,
+            Run::Document => Ok(self.document()),
+            Run::Batch => Err(batch::nested()),
+        }
     }
 }
 

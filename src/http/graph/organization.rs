@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, etag},
+    listing,
     user_change::{Members, is_annotation, parsed},
 };
 use crate::{
     domain::{TenantId, WebUrl, tenant::Tenant},
     flows::organisation::{PrivacyChange, change_privacy},
-    odata::{Answer, Error, ErrorCode, Property, Query, Schema, Select, Shape},
+    odata::{Answer, Error, ErrorCode, Property, Query, Schema, Select, Shape, json::object},
     store::{
         StoreError,
         records::{self, Stored},
@@ -47,7 +48,10 @@ const NOT_OFFERED: [&str; 6] = [
 pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, &SCHEMA)?;
     let stored = read(&call).await?;
-    Ok(Answer::json(StatusCode::OK, call.envelope("organization").page(&query, [json(&stored)], Some(1), None)))
+    let envelope = call.envelope("organization");
+    let one = vec![(stored.value.id.0, json(&stored))];
+    let found = listing::few(&call, &query, &call.pages(envelope, &query), one)?;
+    Ok(Answer::json(StatusCode::OK, envelope.page(&query, found.entities, found.count, found.next_link)))
 }
 
 /// `GET /organization/{id}`
@@ -118,7 +122,7 @@ fn json(stored: &Stored<Tenant>) -> Map<String, Value> {
             })
         })
         .collect();
-    let members = json!({
+    object(json!({
         "@odata.etag": etag(stored.version).to_string(),
         "id": tenant.id,
         "createdDateTime": tenant.created,
@@ -130,9 +134,5 @@ fn json(stored: &Stored<Tenant>) -> Map<String, Value> {
         },
         "tenantType": "AAD",
         "verifiedDomains": domains,
-    });
-    match members {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
+    }))
 }

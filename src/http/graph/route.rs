@@ -46,7 +46,18 @@ pub(super) enum Gives {
 }
 
 /// What runs a route.
-pub(super) type Run = fn(Call) -> BoxFuture<'static, Result<Answer, Error>>;
+#[derive(Clone, Copy)]
+pub(super) enum Run {
+    /// The handler of a resource.
+    Handler(fn(Call) -> BoxFuture<'static, Result<Answer, Error>>),
+    /// It answers the OpenAPI document.
+    Document,
+    /// It is a batch: its items are run.
+    Batch,
+}
+
+/// The route of a request, with its parameters in their order, or why there is none.
+pub(super) type Found = Result<(&'static Route, Vec<String>), Error>;
 
 /// A route.
 pub(super) struct Route {
@@ -59,14 +70,24 @@ pub(super) struct Route {
     /// The schema of the body that it takes.
     pub(super) takes: Option<&'static str>,
     pub(super) gives: Gives,
+    /// Whether it may mail an invitation.
+    pub(super) mails: bool,
     pub(super) run: Run,
+}
+
+impl Route {
+    /// The same, counted among what may mail an invitation.
+    pub(super) const fn mailing(mut self) -> Self {
+        self.mails = true;
+        self
+    }
 }
 
 /// The route of a request, with its parameters in their order.
 ///
 /// # Errors
 /// 404 when there is none with this path; 405 when there is, with other methods.
-pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Error> {
+pub(super) fn find(method: &Method, path: &str) -> Found {
     let segments = segments(path).ok_or_else(no_route)?;
     let mut other_methods = false;
     for route in ROUTES {

@@ -4,9 +4,10 @@ use http::StatusCode;
 
 use super::{
     call::Call,
+    listing,
     user_change::{Members, required_text},
     user_entity::{FOR_APPS, UserEntity},
-    users::named,
+    users::{named, shown},
 };
 use crate::{
     domain::UserId,
@@ -21,16 +22,19 @@ const ATTEMPTS: usize = 3;
 /// `GET /users/{id}/sponsors`
 pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, &FOR_APPS)?;
-    if query.filter.is_some() || query.order_by.is_some() || query.skip_token.is_some() {
-        return Err(Error::not_implemented("Sponsors are answered all at once, without $filter and $orderby."));
+    if query.filter.is_some() || query.order_by.is_some() {
+        return Err(Error::not_implemented("Sponsors are offered without $filter and $orderby."));
     }
     let user = named(&call).await?;
     let (tenant, initial) = (call.caller.tenant(), call.caller.view.tenant.initial_domain());
     let keys: Vec<_> = user.value.sponsors.iter().map(|id| records::user(tenant, *id)).collect();
     let found = call.foundation().store.get_all(&keys).await.map_err(StoreError::refusal)?;
-    let sponsors: Vec<_> = found.into_iter().flatten().map(|stored| UserEntity::of(stored, initial).json(&query.select)).collect();
-    let count = u64::try_from(sponsors.len()).ok();
-    Ok(Answer::json(StatusCode::OK, call.envelope("directoryObjects").page(&query, sponsors, count, None)))
+    let sponsors = found.into_iter().flatten().map(|stored| (stored.value.id.0, UserEntity::of(stored, initial)));
+    let path = format!("users/{}/sponsors", user.value.id);
+    let found = listing::few(&call, &query, &call.pages(call.envelope(&path), &query), sponsors.collect())?;
+    let sponsors = shown(&call, &query.select, &found.entities).await?;
+    let page = call.envelope("directoryObjects").page(&query, sponsors, found.count, found.next_link);
+    Ok(Answer::json(StatusCode::OK, page))
 }
 
 /// `POST /users/{id}/sponsors/$ref`

@@ -8,17 +8,11 @@ use super::{
     route::{Gives, Needs, Route, Run},
     sponsors, tenants, user_change, users,
 };
-use crate::{
-    domain::permission::Permission::{
-        self, AppRoleAssignmentReadWriteAll, ApplicationReadAll, AuditLogReadAll, CrossTenantInformationReadBasicAll,
-        DirectoryReadAll, OrganizationReadAll, OrganizationReadWriteAll, UserEnableDisableAccountAll, UserInviteAll, UserRead,
-        UserReadAll, UserReadWriteAll,
-    },
-    odata::Error,
+use crate::domain::permission::Permission::{
+    self, AppRoleAssignmentReadWriteAll, ApplicationReadAll, AuditLogReadAll, CrossTenantInformationReadBasicAll,
+    DirectoryReadAll, OrganizationReadAll, OrganizationReadWriteAll, UserEnableDisableAccountAll, UserInviteAll, UserRead,
+    UserReadAll, UserReadWriteAll,
 };
-
-/// Where invitations are made.
-pub(super) const INVITATIONS: &str = "/invitations";
 
 /// For an app by itself and, with the same permission, in the name of a member. Guests cannot read the directory.
 const fn members_too(permissions: &'static [Permission]) -> Needs {
@@ -33,7 +27,7 @@ const fn apps_only(permissions: &'static [Permission]) -> Needs {
 }
 
 const fn route(method: Method, path: &'static str, needs: Needs, gives: Gives, run: Run, summary: &'static str) -> Route {
-    Route { method, path, needs, summary, takes: None, gives, run }
+    Route { method, path, needs, summary, takes: None, gives, mails: false, run }
 }
 
 /// The same with a body.
@@ -46,17 +40,14 @@ const fn taking(
     run: Run,
     summary: &'static str,
 ) -> Route {
-    Route { method, path, needs, summary, takes: Some(takes), gives, run }
+    Route { method, path, needs, summary, takes: Some(takes), gives, mails: false, run }
 }
 
 macro_rules! run {
     ($handler:path) => {
-        |call| Box::pin($handler(call))
+        Run::Handler(|call| Box::pin($handler(call)))
     };
 }
-
-/// A batch and the document are answered before a route is run.
-const ELSEWHERE: Run = |_| Box::pin(async { Err(Error::not_found()) });
 
 const READ: Needs = members_too(&[UserReadAll]);
 const WRITE: Needs = apps_only(&[UserReadWriteAll]);
@@ -77,25 +68,26 @@ const USERS: Gives = Gives::Page("user");
 
 /// The routes.
 pub(super) static ROUTES: &[Route] = &[
-    route(GET, "/openapi.json", Needs::Nothing, Gives::One("openapi"), ELSEWHERE, "This document."),
+    route(GET, "/openapi.json", Needs::Nothing, Gives::One("openapi"), Run::Document, "This document."),
     taking(
         "batch",
         POST,
         "/$batch",
         Needs::Caller,
         Gives::One("batchAnswer"),
-        ELSEWHERE,
+        Run::Batch,
         "Up to 20 requests, each authorised by itself.",
     ),
     taking(
         "invitation",
         POST,
-        INVITATIONS,
+        "/invitations",
         INVITE_AS_ANYBODY,
         Gives::Created("invitation"),
         run!(invitations::create),
         "Invites a guest.",
-    ),
+    )
+    .mailing(),
     route(GET, "/me", Needs::Person(&[UserRead, UserReadAll]), USER, run!(users::me), "Who is signed in."),
     route(GET, "/users", READ, USERS, run!(users::list), "Lists users."),
     route(GET, "/users/{id}", READ, USER, run!(users::get), "One user, by id or userPrincipalName."),
@@ -125,7 +117,8 @@ pub(super) static ROUTES: &[Route] = &[
         Gives::One("invitation"),
         run!(invitations::resend),
         "Extension: gives a pending guest a new link and mails it.",
-    ),
+    )
+    .mailing(),
     route(
         POST,
         "/users/{id}/revokeInvitation",
@@ -142,7 +135,8 @@ pub(super) static ROUTES: &[Route] = &[
         Gives::One("invitation"),
         run!(invitations::reset),
         "Extension: has a guest prove once more who they are.",
-    ),
+    )
+    .mailing(),
     route(GET, "/users/{id}/sponsors", apps_only(&[UserReadAll]), USERS, run!(sponsors::list), "Who answers for a guest."),
     taking("reference", POST, "/users/{id}/sponsors/$ref", WRITE, Gives::Nothing, run!(sponsors::add), "Adds a sponsor."),
     route(DELETE, "/users/{id}/sponsors/{sponsor}/$ref", WRITE, Gives::Nothing, run!(sponsors::remove), "Removes a sponsor."),

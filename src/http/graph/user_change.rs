@@ -125,9 +125,6 @@ pub(super) fn list<T: std::str::FromStr>(value: Value) -> Option<Vec<T>> {
 
 /// `Guest` or `Member`.
 pub(super) fn user_type(value: Value) -> Option<UserType> {
-    match value.as_str()? {
-        "Guest" => Some(UserType::Guest),
-        "Member" => Some(UserType::Member),
-        _ => None,
-    }
+    let label = value.as_str()?;
+    [UserType::Guest, UserType::Member].into_iter().find(|kind| kind.label() == label)
 }

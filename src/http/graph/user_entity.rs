@@ -8,7 +8,7 @@ use crate::{
     domain::{
         Domain,
         tenant::IdentitySource,
-        user::{ExternalUserState, Identity, User, UserType},
+        user::{ExternalUserState, Identity, User},
     },
     odata::{Entity, Ops, Property, Schema, Select, Shape, Type, Value},
     store::{
@@ -155,7 +155,7 @@ impl UserEntity {
             "showInAddressList" => json!(self.shown_in_address_list()),
             "signInSessionsValidFromDateTime" => json!(user.sessions_valid_from),
             "source" => json!(user.source()),
-            "userType" => json!(self.user_type()),
+            "userType" => json!(user.user_type.label()),
             "vestibuleGuestInviter" => json!(user.guest_inviter),
             _ => Json::Null,
         }
@@ -186,13 +186,6 @@ impl UserEntity {
     fn shown_in_address_list(&self) -> Option<bool> {
         self.user.external.as_ref().map(|_| false)
     }
-
-    fn user_type(&self) -> &'static str {
-        match self.user.user_type {
-            UserType::Guest => "Guest",
-            UserType::Member => "Member",
-        }
-    }
 }
 
 impl Entity for UserEntity {
@@ -220,7 +213,7 @@ impl Entity for UserEntity {
             "externalUserStateChangeDateTime" => user.external_user_state_since().into(),
             "invitationAccepted" => self.accepted().into(),
             "source" => user.source().into(),
-            "userType" => self.user_type().into(),
+            "userType" => user.user_type.label().into(),
             "otherMails" => user.other_mails.iter().map(|mail| mail.as_str()).collect(),
             "proxyAddresses" => self.proxy_address().into_iter().collect(),
             "identities" => Value::Many(self.identities.iter().map(|identity| Value::Object(identity)).collect()),
@@ -265,7 +258,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{UserId, user::Profile},
+        domain::{
+            UserId,
+            user::{Profile, UserType},
+        },
         odata::Query,
         store::{Key, Partition},
     };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{UserId, user::User},
     flows::guests::find,
-    odata::{Answer, Error, Literal, Pages, Query, Schema, Select},
+    odata::{Answer, Error, Literal, Query, Schema, Select},
     store::{
         StoreError,
         records::{self, Stored},
@@ -29,7 +29,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, schema(&call))?;
     let envelope = call.envelope("users");
     let tenant = call.caller.tenant();
-    let pages = Pages { ring: &call.foundation().ring, tenant, envelope, query: &query };
+    let pages = call.pages(envelope, &query);
     let initial = call.caller.view.tenant.initial_domain();
     let found = match indexed(&call, &query).await? {
         Some(users) => {
@@ -48,7 +48,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
             listing::page(&call, &query, &pages, &collection, |stored| UserEntity::of(stored, initial)).await?
         }
     };
-    let entities = shown(&call, &query.select, found.entities).await?;
+    let entities = shown(&call, &query.select, &found.entities).await?;
     Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
 }
 
@@ -66,11 +66,6 @@ async fn indexed(call: &Call, query: &Query) -> Result<Option<Vec<Stored<User>>>
                 let mail = address.split_once(':').filter(|(kind, _)| kind.eq_ignore_ascii_case("smtp"));
                 by_address(call, mail.map_or("", |(_, mail)| mail)).await
             }
-            // Somebody may have the address who is not led to by it; but if nobody is, nobody has it.
-            (["otherMails"], Literal::String(mail)) => match by_address(call, mail).await.map_err(StoreError::refusal)? {
-                Some(_) => continue,
-                None => Ok(None),
-            },
             (["userPrincipalName"], Literal::String(name)) => {
                 match find::by_principal_name(store, tenant, name).await.map_err(StoreError::refusal)? {
                     // The name stays when addresses change, so there may be somebody all the same.
@@ -91,7 +86,7 @@ async fn by_address(call: &Call, mail: &str) -> Result<Option<Stored<User>>, Sto
 }
 
 /// What is answered of users, with what has to be read for it beside them.
-async fn shown(call: &Call, select: &Select, users: Vec<UserEntity>) -> Result<Vec<Map<String, Value>>, Error> {
+pub(super) async fn shown(call: &Call, select: &Select, users: &[UserEntity]) -> Result<Vec<Map<String, Value>>, Error> {
     let mut shown: Vec<_> = users.iter().map(|user| user.json(select)).collect();
     if select.has(INVITATION) {
         let states = invitation_state::of(call, users.iter().map(|user| &user.user)).await?;
@@ -106,7 +101,7 @@ async fn shown(call: &Call, select: &Select, users: Vec<UserEntity>) -> Result<V
 pub(super) async fn one(call: &Call, collection: &str, user: UserEntity) -> Result<Answer, Error> {
     let select = Select::of_one(&call.query, schema(call))?;
     let tag = etag(user.version).to_string();
-    let members = shown(call, &select, vec![user]).await?.pop().unwrap_or_default();
+    let members = shown(call, &select, &[user]).await?.pop().unwrap_or_default();
     let mut answer = Answer::json(StatusCode::OK, call.envelope(collection).entity(&select, members));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         answer.headers.insert(header::ETAG, tag);

@@ -13,7 +13,6 @@ use crate::{
     flows::{
         Loaded,
         accounts::{self, Credential, Credentials},
-        journey::ways,
     },
     http::{
         form::Form,
@@ -24,11 +23,9 @@ use crate::{
     secret::Secret,
 };
 
-/// Whether somebody with the address of the journey could set up an account: a guest, where the tenant lets guests have any.
+/// Whether somebody with the address of the journey could set up an account.
 pub(super) fn is_set_up_here(open: &Open) -> bool {
-    open.journey.address.as_ref().is_some_and(|address| {
-        open.view.tenant.domain(&address.domain()).is_none() && ways(&open.view, address).contains(&IdentitySource::LocalAccount)
-    })
+    open.journey.address.as_ref().is_some_and(|address| accounts::are_offered(&open.view, address))
 }
 
 /// Asks the browser for a passkey to sign in with, of whomever.
@@ -126,8 +123,9 @@ async fn owed(open: &mut Open) -> Result<Option<User>, Code> {
 /// Goes on with the account: of a guest who is yet to come it is written when they redeem; one that there was is set up anew
 /// at once.
 async fn keep(mut open: Open, user: &User, credential: Credential) -> Response {
+    let proven = open.journey.mailbox_proven;
     if !user.is_pending()
-        && let Err(code) = accounts::recover(&open.visit.vestibule, &open.view, user.id, &credential).await
+        && let Err(code) = accounts::recover(&open.visit.vestibule, &open.view, user.id, proven, &credential).await
     {
         return open.visit.refuse_in(Some(&open.view), code);
     }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use super::{Open, steps};
 use crate::{
     crash,
-    domain::{AppId, WebUrl, invitation::may_lead_to, journey::Settled},
+    domain::{AppId, WebUrl, journey::Settled},
     error::Code,
     flows::{Loaded, directory::TenantView, session::Session, tokens},
     http::{
@@ -69,13 +69,11 @@ pub(super) fn land(mut open: Open, loaded: &Loaded, settled: &Settled) -> Respon
     open.cookies.onto(response)
 }
 
-/// Where the invitation leads whose link was opened, if it still may. Our own pages are among those places, but for links of
-/// invitations, which would lead here again.
+/// Where the invitation leads whose link was opened, if it still may.
 fn invited_to(open: &Open, loaded: &Loaded) -> Option<WebUrl> {
-    let url = loaded.invitation.as_ref().filter(|_| open.journey.invitation.is_some())?.redirect.clone();
-    let ours = url.origin() == open.vestibule().public_url().origin() && !url.as_url().path().starts_with("/redeem");
-    let may = ours || may_lead_to(&url, open.view.apps.values(), &open.view.tenant.policy);
-    may.then_some(url)
+    let invitation = loaded.invitation.as_ref().filter(|_| open.journey.invitation.is_some())?;
+    let view = &open.view;
+    invitation.landing(open.vestibule().public_url(), view.apps.values(), &view.tenant.policy).cloned()
 }
 
 /// Brings an answer to a client by way of a page.

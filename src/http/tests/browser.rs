@@ -19,6 +19,7 @@ use crate::{
         journey::Journey,
         live,
     },
+    http::graph::DirectoryApi,
     mail::{Mail, OutboxState, outbox_items},
     secret::SecretHash,
     server,
@@ -115,7 +116,7 @@ impl Site {
         let apps = house.foundation.store.list(&records::apps(tenant())).await.unwrap();
         let app = apps.into_iter().find(|app| app.value.display_name == "Expenses").unwrap().value.id;
         store.take();
-        let router = crate::http::router(Arc::clone(&vestibule));
+        let router = crate::http::router(&DirectoryApi::new(&vestibule));
         Self { house, vestibule, app, store, router, cookies: BTreeMap::new() }
     }
 

@@ -1,8 +1,11 @@
 //! Lists of the directory API over many users: what is read for one page is bounded, and nobody is left out.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+};
 use http::{Request, header};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -14,6 +17,7 @@ use crate::{
         user::{ExternalUserState, User, UserType},
     },
     flows::apply::tests::tenant,
+    http::graph::DirectoryApi,
     store::{Batch, Partition, records},
 };
 
@@ -22,6 +26,7 @@ const MANY: u32 = 12_000;
 /// A site with many guests, and a program that may read them.
 struct Scene {
     site: Site,
+    directory: DirectoryApi,
     router: Router,
     token: String,
 }
@@ -45,8 +50,9 @@ impl Scene {
         }
         let scope = [("grant_type", "client_credentials"), ("scope", "https://vestibule.example/.default")];
         let token = site.token(&scope).await.json()["access_token"].as_str().unwrap().to_owned();
-        let router = crate::http::router(Arc::clone(&site.vestibule));
-        Self { site, router, token }
+        let directory = DirectoryApi::new(&site.vestibule);
+        let router = crate::http::router(&directory);
+        Self { site, directory, router, token }
     }
 
     /// The answer to a request, as its status and body.
@@ -57,6 +63,12 @@ impl Scene {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         (parts.status.as_u16(), serde_json::from_slice(&body).unwrap())
+    }
+
+    /// The status of the answer to the operator.
+    async fn get_as_operator(&self, path: &str) -> u16 {
+        let request = Request::get(path).body(Bytes::new()).unwrap();
+        self.directory.serve_operator(tenant(), request).await.status().as_u16()
     }
 
     /// All pages: how many entities each has, and the ids of all.
@@ -137,4 +149,8 @@ async fn one_walk_through_a_directory_goes_on_at_a_time() {
     statuses.sort_unstable();
     assert_eq!((statuses, cheap.0), ([200, 429], 200), "{} {}", first.1, second.1);
     assert_eq!(scene.get(counting).await.0, 200, "and then it is free again");
+    let (app, operator) = tokio::join!(scene.get(counting), scene.get_as_operator(counting));
+    let mut statuses = [app.0, operator];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 429], "through whichever door");
 }

@@ -4,16 +4,23 @@ use http::StatusCode;
 
 use super::{
     browser::Site,
-    invitations::{SAM, invited},
+    invitations::{Guest, SAM, invite, invited},
     seen::refuses,
     walk::{MARIA, Walk},
 };
 use crate::{
     domain::{audit::Activity, invitation::InvitationState},
     error::Code,
-    flows::{apply::tests::tenant, blocked_invitations},
+    flows::{
+        apply::tests::tenant,
+        blocked_invitations,
+        guests::{Invite, Message},
+    },
     mail::outbox_items,
-    store::records,
+    store::{
+        Batch, Partition,
+        records::{self, InvitationsBlocked},
+    },
 };
 
 impl Walk {
@@ -38,6 +45,7 @@ async fn a_guest_leaves_and_every_session_ends() {
     assert!(walk.site.user(guest.user).await.is_some(), "asking is not leaving");
     let left = walk.send("confirm", &page, "confirm", &[]).await;
     assert!(left.status == StatusCode::OK && left.body.contains("id=\"left\""), "{}", left.body);
+    assert!(refuses(&walk.site.get(&guest.link).await, Code::InvitationUnknown), "the link leads nowhere any more");
     assert!(walk.site.user(guest.user).await.is_none());
     let store = &walk.site.house.foundation.store;
     let deleted = store.get(&records::deleted_user(tenant(), guest.user)).await.unwrap().expect("30 days");
@@ -153,10 +161,32 @@ impl Walk {
     }
 }
 
+/// Somebody whose invitation was mailed.
+async fn mailed() -> (Walk, Guest) {
+    let site = Site::warm().await;
+    let guest = site.invite(Invite { send: Some(Message::default()), ..invite(Some(SAM)) }).await;
+    (Walk::new(site), guest)
+}
+
+/// Who asks for another link proves nothing: a link that nobody would be sent another one for goes on working.
+#[tokio::test]
+async fn asking_for_another_link_ends_none_that_is_not_mailed_anew() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.ask_again(SAM).await;
+    assert!(!refuses(&walk.site.get(&guest.link).await, Code::InvitationReplaced), "the organisation brings its links itself");
+    let (mut walk, guest) = mailed().await;
+    let blocked = InvitationsBlocked { since: walk.site.house.foundation.now() };
+    let key = records::invitations_blocked(tenant(), &SAM.parse().unwrap());
+    let batch = Batch::new(Partition::Tenant(tenant())).put(&key, &blocked);
+    walk.site.house.foundation.store.commit(batch).await.unwrap();
+    walk.ask_again(SAM).await;
+    assert!(!refuses(&walk.site.get(&guest.link).await, Code::InvitationReplaced), "nothing could be mailed");
+}
+
 /// Whoever has lost the link asks for another one, which is mailed to whom was invited, and to nobody else.
 #[tokio::test]
 async fn an_invitation_is_sent_once_more_to_who_was_invited() {
-    let (mut walk, guest) = invited(Some(SAM)).await;
+    let (mut walk, guest) = mailed().await;
     walk.site.wait(31 * 86_400);
     let ended = walk.site.get(&guest.link).await;
     assert!(

@@ -205,7 +205,8 @@ async fn f_17_a_clock_that_is_ahead_removes_nothing_that_is_alive() {
     let past = super::super::Write::Put { key: key("c"), value: "x".into(), expires: Some(until(-1)) };
     store.commit(batch.write(past)).await.unwrap();
     let sweep = async |at| sweep::sweep(&store.shared, &store.routes, shard, layout::instant(at).0).await;
-    assert_eq!(sweep(until(24)).await, Some(1), "what both clocks call long past");
+    // What both clocks call long past, unless the store's own sweep came first.
+    assert!(sweep(until(24)).await.is_some_and(|removed| removed <= 1));
     let mut server = bystander().await;
     let left: u64 =
         redis::cmd("ZCARD").arg(store.shared.layout.index(key("").partition())).query_async(&mut server).await.unwrap();

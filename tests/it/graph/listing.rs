@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api::{Api, address};
 use crate::support::{apply::apply, journey::shared_demo, process::Demo};
@@ -91,10 +91,16 @@ async fn users_are_filtered_ordered_counted_and_paged() {
     }
     // A name stays when the address changes, and is found all the same; an address that two have is found with both.
     let path = format!("/users/{id}");
-    api.patch(&path, &serde_json::json!({ "mail": address(), "otherMails": ["guest00004@many.example"] })).await.expect(204);
+    api.patch(&path, &json!({ "mail": address(), "otherMails": ["guest00004@many.example"] })).await.expect(204);
     assert_eq!(walk(&api, &format!("/users?$filter=userPrincipalName eq '{name}'")).await.0[0]["id"], id);
     let (both, _) = walk(&api, "/users?$filter=otherMails/any(x:x eq 'guest00004@many.example')").await;
     assert_eq!(both.iter().map(|user| user["id"].as_str().expect("an id")).collect::<Vec<_>>(), [id]);
+    // Whoever had it first lets it go: the other has it all the same.
+    let first = walk(&api, "/users?$filter=mail eq 'guest00004@many.example'").await.0[0]["id"].clone();
+    let path = format!("/users/{}", first.as_str().expect("an id"));
+    api.patch(&path, &json!({ "mail": address() })).await.expect(204);
+    let (one, _) = walk(&api, "/users?$filter=otherMails/any(x:x eq 'guest00004@many.example')").await;
+    assert_eq!(one.iter().map(|user| user["id"].as_str().expect("an id")).collect::<Vec<_>>(), [id]);
 }
 
 #[tokio::test]
@@ -187,4 +193,56 @@ async fn other_lists_are_paged_as_well() {
     let filter = format!("/servicePrincipals?$filter=appId eq '{}'", demo.app.client_id);
     let found = api.get(&filter).await.expect(200).json();
     assert_eq!(found["value"][0]["appId"], demo.app.client_id.as_str());
+}
+
+/// What belongs to one user or one app is a list like any other: no option is passed over, and links lead on.
+#[tokio::test]
+async fn short_lists_are_paged_and_show_what_is_selected() {
+    let demo = shared_demo().await;
+    let api = Api::with(&demo, &["Directory.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"]).await;
+    let (guest, other) = (api.guest(&demo, &address()).await, api.guest(&demo, &address()).await);
+    let mut sponsors = BTreeSet::new();
+    for _ in 0..3 {
+        let sponsor = api.guest(&demo, &address()).await;
+        let reference = json!({ "@odata.id": format!("{}/users/{sponsor}", api.service) });
+        api.post(&format!("/users/{guest}/sponsors/$ref"), &reference).await.expect(204);
+        sponsors.insert(sponsor);
+    }
+    let mut resources = Vec::new();
+    for app in [&demo.app.client_id, &api.app] {
+        let resource = api.get(&format!("/servicePrincipals(appId='{app}')")).await.expect(200).json()["id"].clone();
+        for user in [&guest, &other] {
+            let nil = "00000000-0000-0000-0000-000000000000";
+            let assignment = json!({ "principalId": user, "resourceId": resource, "appRoleId": nil });
+            api.post(&format!("/users/{user}/appRoleAssignments"), &assignment).await.expect(201);
+        }
+        resources.push(resource);
+    }
+    let mine = resources[1].as_str().expect("an id");
+    let (of_guest, of_app) =
+        (format!("/users/{guest}/appRoleAssignments"), format!("/servicePrincipals/{mine}/appRoleAssignedTo"));
+    for (list, key, expected) in [
+        (format!("/users/{guest}/sponsors"), "id", sponsors),
+        (of_guest.clone(), "resourceId", resources.iter().map(|id| id.as_str().expect("an id").to_owned()).collect()),
+        (of_app, "principalId", [guest.clone(), other.clone()].into()),
+    ] {
+        let (entities, pages) = walk(&api, &format!("{list}?$top=1")).await;
+        let found: Vec<_> = entities.iter().map(|entity| entity[key].as_str().expect("a key").to_owned()).collect();
+        assert!(found.len() == expected.len() && pages >= expected.len(), "{list}: {found:?}, {pages} pages");
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected, "{list}");
+        api.get(&format!("{list}?$skiptoken=x")).await.expect(400);
+    }
+    let counted = api.get(&format!("{of_guest}?$top=1&$count=true")).await.expect(200).json();
+    assert_eq!((counted["@odata.count"].as_u64(), counted["value"].as_array().map(Vec::len)), (Some(2), Some(1)));
+    api.get("/organization?$skiptoken=x").await.expect(400);
+
+    let invitation = "$select=id,vestibuleInvitation";
+    let shown = api.get(&format!("/users/{guest}/sponsors?{invitation}")).await.expect(200).json();
+    assert!(shown["value"].as_array().expect("a list").iter().all(|sponsor| sponsor["vestibuleInvitation"]["state"] == "Open"));
+    api.delete(&format!("/users/{other}")).await.expect(204);
+    let (deleted, _) = walk(&api, &format!("/directory/deletedItems/microsoft.graph.user?{invitation}")).await;
+    let deleted = deleted.iter().find(|user| user["id"] == other.as_str()).expect("it is there");
+    let alone = api.get(&format!("/directory/deletedItems/{other}?{invitation}")).await.expect(200).json();
+    assert!(deleted["vestibuleInvitation"]["id"].is_string(), "{deleted}");
+    assert_eq!(deleted["vestibuleInvitation"], alone["vestibuleInvitation"]);
 }

@@ -137,3 +137,32 @@ async fn a_person_invites_where_the_policy_lets_them() {
     api.patch(&format!("/users/{id}"), &json!({ "accountEnabled": false })).await.expect(204);
     assert!(soon(async || me.get("/me").await.status == 401).await);
 }
+
+/// A guest who wants no invitations by mail gets none; whoever invites them is told so and has the link, since nobody else brings it.
+#[tokio::test]
+async fn who_invites_is_told_that_no_mail_goes_out() {
+    let demo = Demo::start();
+    let client = app(&demo, &["User.Invite.All"]).await;
+    apply(&demo, "policy = { allow_invites_from = \"everyone\" }\n", &[]);
+    let api = Api::with(&demo, &["User.Invite.All", "User.Read.All"]).await;
+    let (reluctant, _) = demo.invited();
+    let mut guest = Guest::new(&demo, reluctant.clone());
+    let choice = guest.stop_before(&format!("{}/{}/block-invitations", demo.origin(), demo.tenant_id), "block").await;
+    let blocked = guest.browser.press(&choice.page(), "block", &[]).await;
+    assert!(guest.browser.follow(blocked).await.expect(200).page().has("allow"));
+
+    let mut inviter = Guest::new(&demo, demo.person(SignsInWith::HomeOrganisation));
+    let me = api.holding(&token(&sign_in(&demo, &client, &mut inviter, "openid User.Invite.All").await));
+    let invite = async |api: &Api, mail: &str, send: bool| {
+        let body = json!({ "invitedUserEmailAddress": mail, "inviteRedirectUrl": demo.app.url, "sendInvitationMessage": send });
+        let answer = api.post("/invitations", &body).await.expect(201).json();
+        if let Some(link) = answer["inviteRedeemUrl"].as_str() {
+            demo.secret(link);
+        }
+        (answer["inviteRedeemUrl"].is_string(), answer["vestibuleDelivery"].clone())
+    };
+    assert_eq!(invite(&me, &reluctant.email, true).await, (true, json!("Suppressed")));
+    assert_eq!(invite(&api, &reluctant.email, true).await, (true, json!("Suppressed")));
+    assert_eq!(invite(&me, &address(), true).await, (false, json!("Queued")), "T-04");
+    assert_eq!(invite(&me, &address(), false).await, (true, Value::Null));
+}

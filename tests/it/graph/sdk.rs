@@ -154,6 +154,7 @@ fn on_the_wire(exchanges: &[Exchange], user: &str, demo: &Demo, api: &Api) {
             "ccRecipients": [{ "emailAddress": { "name": null, "address": null } }],
         },
         "invitedUser": { "id": user },
+        "vestibuleDelivery": null,
     });
     assert_eq!(answer, expected);
 

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -24,7 +27,7 @@ pub(crate) enum Manner {
     AfterData(&'static str),
     /// Reads the mail, keeps it, and breaks the connection instead of answering.
     LoseReply,
-    /// Reads the mail of this recipient's domain and never answers.
+    /// Reads the mail of this recipient's domain and never answers, until the client leaves.
     Hang(&'static str),
     /// Does not offer STARTTLS.
     NoStartTls,
@@ -48,6 +51,8 @@ struct Shared {
     tls: Mutex<Arc<ServerConfig>>,
     received: Mutex<Vec<Received>>,
     commands: Mutex<Vec<(bool, String)>>,
+    /// How often a client has left that waited for an answer.
+    left: AtomicUsize,
 }
 
 /// The server, on a loopback port.
@@ -97,6 +102,7 @@ impl Sink {
             tls: Mutex::new(authority.server("127.0.0.1")),
             received: Mutex::default(),
             commands: Mutex::default(),
+            left: AtomicUsize::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -131,6 +137,11 @@ impl Sink {
     /// All commands so far, each with whether it came encrypted.
     pub(crate) fn commands(&self) -> Vec<(bool, String)> {
         self.shared.commands.lock().unwrap().clone()
+    }
+
+    /// How often a client has left that was kept waiting ([`Manner::Hang`]).
+    pub(crate) fn left(&self) -> usize {
+        self.shared.left.load(Ordering::SeqCst)
     }
 
     /// How often a command that starts with `verb` has come.
@@ -204,7 +215,12 @@ where
                         let quoted = String::from_utf8_lossy(&message).replace("\r\n", " ");
                         format!("{reply} {}", quoted.chars().take(400).collect::<String>())
                     }
-                    Manner::Hang(domain) if to.contains(domain) => std::future::pending().await,
+                    Manner::Hang(domain) if to.contains(domain) => {
+                        // Whatever comes, it is not answered; the end comes when the client has left.
+                        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                        shared.left.fetch_add(1, Ordering::SeqCst);
+                        return None;
+                    }
                     Manner::LoseReply => {
                         shared.received.lock().unwrap().push(received);
                         return None;

@@ -151,15 +151,20 @@ fn a_copy_that_was_cut_off_is_no_store() {
     site.write("tenants.toml", &site.tenants(&(0..3_000).map(user).collect::<String>()));
     site.apply();
     let target = site.path("copy");
-    let mut command = vestibule();
-    command.args(["store", "copy", "--from", text(&site.store()), "--to", text(&target)]);
-    let (process, _) = Process::spawn(command);
-    let (deadline, empty) = (Instant::now() + SOON, 150 * 4096);
-    while std::fs::metadata(&target).map_or(0, |file| file.len()) < empty {
-        assert!(Instant::now() < deadline && process.wait(Duration::ZERO).is_none(), "{}", process.log());
-    }
-    process.signal("INT");
-    assert_ne!(process.wait(SOON).and_then(|status| status.code()), Some(0), "it was not done yet");
+    // On a busy machine it may be done before the signal gets there.
+    let cut_off = (0..5).any(|_| {
+        let _ = std::fs::remove_file(&target);
+        let mut command = vestibule();
+        command.args(["store", "copy", "--from", text(&site.store()), "--to", text(&target)]);
+        let (process, _) = Process::spawn(command);
+        let (deadline, empty) = (Instant::now() + SOON, 150 * 4096);
+        while std::fs::metadata(&target).map_or(0, |file| file.len()) < empty && process.wait(Duration::ZERO).is_none() {
+            assert!(Instant::now() < deadline, "{}", process.log());
+        }
+        process.signal("INT");
+        process.wait(SOON).and_then(|status| status.code()) != Some(0)
+    });
+    assert!(cut_off, "it is done too soon each time");
 
     site.use_store("copy");
     for command in [&["serve"][..], &["apply", text(&site.path("tenants.toml"))]] {

@@ -14,7 +14,7 @@ use crate::{
     },
     config::Config,
     domain::TenantId,
-    http::graph::OperatorApi,
+    http::graph::DirectoryApi,
     server,
 };
 
@@ -26,7 +26,7 @@ pub(super) enum Local {
     /// A server runs.
     Socket { config: Box<Config>, tenant: String },
     /// None did: the store is ours until we end.
-    Here { api: OperatorApi, tenant: TenantId },
+    Here { api: DirectoryApi, tenant: TenantId },
 }
 
 impl Local {
@@ -38,7 +38,7 @@ impl Local {
         }
         let foundation = target.open(&config).await?;
         let tenant = tenant(&foundation, &connection.tenant).await?;
-        let api = OperatorApi::new(&server::build(&config, foundation)?);
+        let api = DirectoryApi::new(&server::build(&config, foundation)?);
         Ok(Self::Here { api, tenant })
     }
 
@@ -55,7 +55,7 @@ impl Local {
                 }
             }
             Self::Here { api, tenant } => {
-                let answer = api.serve(*tenant, http(ROOT, request)?).await;
+                let answer = api.serve_operator(*tenant, http(ROOT, request)?).await;
                 let (parts, body) = answer.into_parts();
                 Ok(Raw::from_parts(parts, body.collect().await?.to_bytes()))
             }

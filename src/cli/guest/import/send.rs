@@ -254,7 +254,7 @@ impl Outcome {
         };
         let accepted = status == "Completed";
         let link = text(&reply.body["inviteRedeemUrl"]);
-        let silent = !accepted && !task.invitee.send;
+        let silent = !accepted && reply.body["vestibuleDelivery"].as_str() != Some("Queued");
         let told = if accepted { Told::Accepted { id } } else { Told::Invited { id, link } };
         Ok(Self { task, told, silent })
     }

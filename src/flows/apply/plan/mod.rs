@@ -110,14 +110,10 @@ impl Plan {
 
     /// Writes a record if it differs from the stored one, and says how.
     fn put<T: Serialize>(&mut self, key: &RecordKey<T>, stored: Option<&Stored<T>>, wanted: &T, what: &str) -> bool {
-        let after = serde_json::to_value(wanted).unwrap_or_default();
-        let before = stored.map(|stored| serde_json::to_value(&stored.value).unwrap_or_default());
-        if before.as_ref() == Some(&after) {
-            return false;
-        }
-        match &before {
-            None => self.change(&format!("+ {what}")),
-            Some(before) => self.change(&format!("~ {what}: {}", differing_fields(before, &after).join(", "))),
+        match difference(stored, wanted, what) {
+            None => return false,
+            Some(what) if stored.is_none() => self.change(&format!("+ {what}")),
+            Some(what) => self.change(&format!("~ {what}")),
         }
         self.extend(|batch| batch.unchanged(key, stored).put(key, wanted));
         true
@@ -125,10 +121,9 @@ impl Plan {
 
     /// Writes a record of the tenant's configuration, with its audit entry.
     fn configure<T: Serialize>(&mut self, key: &RecordKey<T>, stored: Option<&Stored<T>>, wanted: &T, what: String) -> bool {
+        let difference = difference(stored, wanted, &what);
         let changed = self.put(key, stored, wanted, &what);
-        if changed {
-            self.activities.push(Activity::Configured { what });
-        }
+        self.activities.extend(difference.map(|what| Activity::Configured { what }));
         changed
     }
 
@@ -163,8 +158,24 @@ impl Plan {
     }
 }
 
+/// What is new or differs, in words: `tenant Contoso: policy.session_hours`. Nothing where all is as it was.
+fn difference<T: Serialize>(stored: Option<&Stored<T>>, wanted: &T, what: &str) -> Option<String> {
+    let Some(stored) = stored else { return Some(what.to_owned()) };
+    let json = |value: &T| serde_json::to_value(value).unwrap_or_default();
+    let fields = differing_fields(&json(&stored.value), &json(wanted));
+    (!fields.is_empty()).then(|| format!("{what}: {}", fields.join(", ")))
+}
+
+/// The names of what differs, those within a table with the table's: `policy.session_hours`.
 fn differing_fields(before: &Value, after: &Value) -> Vec<String> {
     let (Value::Object(before), Value::Object(after)) = (before, after) else { return vec!["changed".into()] };
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
-    names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+    let differing = names.filter(|name| before.get(*name) != after.get(*name));
+    let named = differing.map(|name| match (before.get(name), after.get(name)) {
+        (Some(inner @ Value::Object(_)), Some(other @ Value::Object(_))) => {
+            differing_fields(inner, other).into_iter().map(|inner| format!("{name}.{inner}")).collect()
+        }
+        _ => vec![name.clone()],
+    });
+    named.flatten().collect()
 }

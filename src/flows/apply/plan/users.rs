@@ -10,10 +10,16 @@ use crate::{
         tenant::DomainRule,
         user::{ExternalUserState, User, UserType},
     },
-    flows::{Foundation, apply::spec::UserSpec, guests::Addresses, passwords},
+    flows::{
+        Foundation,
+        apply::spec::UserSpec,
+        cut_off,
+        guests::{Addresses, told},
+        passwords,
+    },
     store::{
         StoreError,
-        records::{self, Assignment, UserCutoff},
+        records::{self, Assignment},
     },
 };
 
@@ -73,14 +79,15 @@ impl Plan {
         }
         let wanted = self.wanted_user(spec, id, holder, before);
         if self.put(&key, stored.as_ref(), &wanted, &format!("{kind} {}", spec.display_name)) {
-            self.activities.push(match before {
-                None => Activity::UserAdded { user: id },
-                Some(before) => Activity::UserChanged { user: id, what: change_in_words(before, &wanted).into() },
-            });
+            match before {
+                None => self.activities.push(Activity::UserAdded { user: id }),
+                Some(before) => self.activities.extend(told(before, &wanted)),
+            }
             let (reindexed, tenant) = (addresses.reindex(&foundation.store, before, Some(&wanted)).await?, self.tenant);
             self.extend(|batch| reindexed.write(batch, tenant));
             if before.is_some_and(|before| before.account_enabled != wanted.account_enabled) {
-                self.cut_off(&wanted);
+                let now = self.now;
+                self.extend(|batch| cut_off(batch, tenant, &wanted, !wanted.account_enabled, now));
             }
         }
         self.password(foundation, spec, id).await?;
@@ -134,13 +141,6 @@ impl Plan {
         kept.or_else(made).unwrap_or_default()
     }
 
-    /// Tells every door that the user was blocked or let in again.
-    fn cut_off(&mut self, user: &User) {
-        let cutoff = UserCutoff { user: user.id, sessions_valid_from: user.sessions_valid_from, blocked: !user.account_enabled };
-        let (key, until) = (records::user_cutoff(self.tenant, user.id), cutoff.forget_at(self.now));
-        self.extend(|batch| batch.put_until(&key, &cutoff, Some(until)));
-    }
-
     async fn password(&mut self, foundation: &Foundation, spec: &UserSpec, user: UserId) -> Result<(), StoreError> {
         let Some(password) = &spec.password else { return Ok(()) };
         if spec.user_type == UserType::Guest {
@@ -171,7 +171,7 @@ impl Plan {
                 let since = self.now;
                 self.extend(|batch| batch.absent(&key).put(&key, &Assignment { app, role: None, since }));
                 self.change(&format!("+ {} may open {name}", spec.display_name));
-                self.activities.push(Activity::UserChanged { user, what: format!("assigned to {name}") });
+                self.activities.push(Activity::AppAssigned { user, app });
             }
         }
         Ok(())
@@ -182,13 +182,5 @@ fn kind(user_type: UserType) -> &'static str {
     match user_type {
         UserType::Guest => "guest",
         UserType::Member => "member",
-    }
-}
-
-fn change_in_words(before: &User, after: &User) -> &'static str {
-    match (before.account_enabled, after.account_enabled) {
-        (true, false) => "blocked",
-        (false, true) => "unblocked",
-        _ => "properties",
     }
 }

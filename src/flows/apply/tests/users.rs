@@ -38,9 +38,10 @@ async fn a_block_voids_all_sessions_and_letting_in_again_does_not_bring_them_bac
     let cutoff = house.get(&records::user_cutoff(tenant(), maria.id)).await.expect("doors are told");
     assert_eq!((cutoff.blocked, cutoff.sessions_valid_from), (false, blocked_at));
     let words: Vec<_> = house.audit().await.into_iter().map(|event| event.activity).collect();
-    for what in ["blocked", "unblocked"] {
-        assert!(words.contains(&Activity::UserChanged { user: maria.id, what: what.into() }), "{words:?}");
-    }
+    let user = maria.id;
+    assert_eq!(words[words.len() - 2..], [Activity::UserBlocked { user }, Activity::UserUnblocked { user }]);
+    let app = house.app("Expenses").await.id;
+    assert!(words.contains(&Activity::AppAssigned { user, app }), "as anybody else says it: {words:?}");
 }
 
 /// Decision 4: the new guest is made without the address, which goes to the other addresses.

@@ -1,11 +1,23 @@
 use super::*;
 use crate::{
     domain::{AppId, invitation::Invitation},
+    mail::{Mail, OutboxItem, OutboxState, outbox_items},
     store::records::{DeliveryState, InvitationsBlocked},
 };
 
 async fn invitation_of(scene: &Scene, user: &User) -> Invitation {
     scene.house.get(&records::invitation(tenant(), user.invitation.unwrap())).await.expect("an invitation")
+}
+
+/// The mails that wait, as they will leave.
+async fn waiting_mails(scene: &Scene) -> Vec<Mail> {
+    let items = scene.store().list(&outbox_items(tenant())).await.unwrap();
+    let open = |item: &OutboxItem| {
+        let OutboxState::Queued { sealed } = &item.state else { return None };
+        let purpose = [b"outbox", tenant().as_bytes().as_slice(), item.id.0.as_bytes()].concat();
+        scene.house.foundation.ring.open::<(bool, Mail)>(&purpose, sealed).map(|(_, mail)| mail)
+    };
+    items.iter().filter_map(|item| open(&item.value)).collect()
 }
 
 #[tokio::test]
@@ -24,7 +36,7 @@ async fn somebody_new_becomes_a_pending_guest_with_a_link() {
     let activities = scene.since(before).await;
     let told = Activity::Invited { user: user.id, invitation: invitation.id, mail: false };
     assert_eq!(activities, [Activity::UserAdded { user: user.id }, told]);
-    assert_eq!(scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len(), 0, "nobody asked for a mail");
+    assert_eq!(scene.store().list(&outbox_items(tenant())).await.unwrap().len(), 0, "nobody asked for a mail");
 }
 
 #[tokio::test]
@@ -181,6 +193,45 @@ async fn a_user_who_invites_answers_for_the_guest_and_makes_no_members() {
     assert_eq!(kim.principal_name, "kim_fabrikam.example#EXT#@contoso.example");
 }
 
+/// L-08: a link leads to a guest, so a person gets none of a guest whom somebody else invited, and cannot end theirs.
+#[tokio::test]
+async fn l_08_a_person_takes_over_nobody_elses_invitation() {
+    let scene = Scene::with("policy = { allow_invites_from = \"everyone\", alias_redemption = \"link\" }").await;
+    let (sam, _) = scene.invited("sam@fabrikam.example").await;
+    let (maria, adele) = (scene.house.user("maria@fabrikam.example").await, scene.house.user("adele@contoso.example").await);
+    scene.redeemed(maria.id, "maria").await;
+    let before = scene.entries().await;
+    for person in [maria.id, adele.id] {
+        let actor = Actor::User(person);
+        let again = scene.by(&actor).invite(&invite("sam@fabrikam.example")).await.unwrap();
+        assert!(matches!(again.outcome, Outcome::Completed) && again.user.id == sam.id, "{again:?}");
+        let by_id = Invite { address: None, user: Some(sam.id), ..invite("sam@fabrikam.example") };
+        assert_eq!(scene.by(&actor).invite(&by_id).await.unwrap_err(), Code::NotPermitted);
+    }
+    assert_eq!(scene.since(before).await, []);
+    assert_eq!(invitation_of(&scene, &scene.user(sam.id).await).await.admit(scene.house.foundation.now()), Ok(()));
+    // Whom they invited themselves they may invite again.
+    let actor = Actor::User(adele.id);
+    let (kim, _) = open(scene.by(&actor).invite(&invite("kim@fabrikam.example")).await.unwrap());
+    let (again, _) = open(scene.by(&actor).invite(&invite("kim@fabrikam.example")).await.unwrap());
+    assert!(kim.id == again.id && kim.invitation != again.invitation);
+}
+
+/// Whoever wants no invitations by mail gets no note of somebody else's either.
+#[tokio::test]
+async fn an_address_that_wants_no_invitations_gets_no_copy() {
+    let scene = Scene::new().await;
+    let key = records::invitations_blocked(tenant(), &address("boss@fabrikam.example"));
+    let blocked = InvitationsBlocked { since: scene.house.foundation.now() };
+    scene.store().commit(Batch::new(Partition::Tenant(tenant())).put(&key, &blocked)).await.unwrap();
+    for (cc, mails) in [("boss@fabrikam.example", 1), ("team@fabrikam.example", 3)] {
+        let message = Message { cc: Some(address(cc)), ..Message::default() };
+        let name = format!("guest-of-{cc}");
+        scene.operator().invite(&Invite { send: Some(message), ..invite(&name) }).await.unwrap();
+        assert_eq!(scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len(), mails);
+    }
+}
+
 #[tokio::test]
 async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     let scene = Scene::new().await;
@@ -188,7 +239,7 @@ async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     let invited = scene.operator().invite(&mail).await.unwrap();
     assert!(matches!(invited.outcome, Outcome::Open { mail: Posted::Queued, .. }));
     let user = invited.user;
-    let waiting = || async { scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len() };
+    let waiting = || async { scene.store().list(&outbox_items(tenant())).await.unwrap().len() };
     assert_eq!(waiting().await, 1);
     let first = records::delivery(tenant(), user.invitation.unwrap());
     assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Queued { .. }));
@@ -202,6 +253,28 @@ async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     assert_eq!(scene.since(entries).await, []);
     let adele = scene.house.user("adele@contoso.example").await;
     assert_eq!(scene.operator().revoke(adele.id, None).await.unwrap_err(), Code::NotAGuest);
+}
+
+/// Whoever has it sent once more: the guest knows who invited them, and answers go there.
+#[tokio::test]
+async fn an_invitation_that_is_sent_again_is_still_its_inviters() {
+    let scene = Scene::with("policy = { allow_invites_from = \"adminsGuestInvitersAndAllMembers\" }").await;
+    let adele = Actor::User(scene.house.user("adele@contoso.example").await.id);
+    let (sam, _) = open(scene.by(&adele).invite(&invite("sam@fabrikam.example")).await.unwrap());
+    let app = Actor::App(AppId(uuid::Uuid::from_u128(5)));
+    for actor in [&Actor::Server, &app] {
+        let again = scene.by(actor).resend(sam.id, None, Some(Message::default())).await.unwrap();
+        assert_eq!(invitation_of(&scene, &again.user).await.invited_by, adele, "{actor:?}");
+        let mails = waiting_mails(&scene).await;
+        assert_eq!(mails.len(), 1);
+        assert_eq!(mails[0].reply_to, Some(address("adele@contoso.example")), "{actor:?}");
+        assert!(mails[0].text.contains("Adele Vance"), "{actor:?}");
+        assert_eq!(scene.house.audit().await.last().unwrap().actor, *actor, "who did it is another matter");
+    }
+    // Another invitation is of who invites then.
+    let reset = scene.operator().reset_redemption(sam.id, None, None, None).await.unwrap();
+    assert_eq!(invitation_of(&scene, &reset.user).await.invited_by, Actor::Operator);
+    scene.since(0).await;
 }
 
 #[tokio::test]
@@ -220,7 +293,7 @@ async fn who_wants_no_more_mails_gets_none() {
     assert!(matches!(delivery.state, DeliveryState::Suppressed { .. }));
     let told = Activity::InvitationMailSuppressed { user: invited.user.id, invitation: id };
     assert_eq!(scene.since(before).await.last(), Some(&told));
-    assert_eq!(scene.store().list(&crate::mail::outbox_items(tenant())).await.unwrap().len(), 0);
+    assert_eq!(scene.store().list(&outbox_items(tenant())).await.unwrap().len(), 0);
 }
 
 /// T-04: only what makes a link shows it.
