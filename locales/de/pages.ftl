@@ -19,6 +19,15 @@ account-typed = Sie melden sich an als
 account-switch = Anderes Konto verwenden
 account-retype = Andere Adresse verwenden
 
+# Was eine Einladung sagt, bevor etwas gefragt wird
+title-invited = Einladung:
+invited-heading = Einladung zu { $tenant }
+invited-by = { $inviter } lädt Sie ein, als Gast mit { $tenant } zusammenzuarbeiten.
+invited-by-nobody = { $tenant } lädt Sie ein, als Gast mitzuarbeiten.
+invited-leads = Nachdem Sie angenommen haben, werden Sie zu { $host } weitergeleitet.
+invited-leads-apps = Nachdem Sie angenommen haben, sehen Sie die Apps, die { $tenant } mit Ihnen teilt.
+invited-trust = Machen Sie nur weiter, wenn Sie wissen, wer Sie einlädt, und es erwartet haben.
+
 # Adresse
 identify-heading = Anmelden bei { $tenant }
 identify-heading-app = Anmelden bei { $app } von { $tenant }

@@ -19,6 +19,15 @@ account-typed = You are signing in as
 account-switch = Use another account
 account-retype = Use another address
 
+# What an invitation says before anything is asked
+title-invited = Invitation:
+invited-heading = You are invited to { $tenant }
+invited-by = { $inviter } invites you to work with { $tenant } as a guest.
+invited-by-nobody = { $tenant } invites you to work with them as a guest.
+invited-leads = Once you have accepted, you are taken to { $host }.
+invited-leads-apps = Once you have accepted, you see the apps that { $tenant } shares with you.
+invited-trust = Go on only if you know who invites you and expected it.
+
 # Address
 identify-heading = Sign in to { $tenant }
 identify-heading-app = Sign in to { $app } at { $tenant }

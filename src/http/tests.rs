@@ -11,4 +11,5 @@ mod links;
 mod local_accounts;
 mod round_trips;
 mod seen;
+mod told;
 mod walk;

@@ -34,6 +34,7 @@ use crate::{
         Loaded, Vestibule,
         directory::TenantView,
         journey::{Journey, JourneyId, Proof},
+        opened::Told,
         session::Session,
     },
     i18n::Languages,
@@ -172,6 +173,11 @@ impl Open {
     pub(super) fn app_name(&self) -> Option<String> {
         let app = self.journey.destination.app()?;
         self.view.apps.get(&app).map(|app| app.display_name.clone())
+    }
+
+    /// What the first pages say of the invitation that began the journey.
+    fn told(&self) -> Option<Told> {
+        self.journey.invitation.as_ref()?.told.clone()
     }
 
     /// The link that starts this journey over: without the client's request, which is answered once. The link of an invitation

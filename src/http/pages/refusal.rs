@@ -32,6 +32,8 @@ pub struct Refusal {
     pub send_again: Option<Link>,
     /// The apps panel, for somebody who may open it.
     pub apps: Option<Link>,
+    /// Where a guest who is kept out can leave the organisation.
+    pub leave: Option<Link>,
     /// Whom to ask.
     pub contact: Option<Contact>,
 }
@@ -52,12 +54,13 @@ impl Refusal {
             with_code: None,
             send_again: None,
             apps: None,
+            leave: None,
             contact: None,
         }
     }
 
     /// Whether another account is the likeliest way on: what was refused is this one, and it can be switched.
-    fn switching_is_next(&self) -> bool {
+    pub(in crate::http) fn switching_is_next(&self) -> bool {
         let about_account = matches!(self.code.number() / 1000, 2 | 3);
         about_account && self.chrome.account.as_ref().is_some_and(|account| account.switch.is_some())
     }
