@@ -8,6 +8,7 @@ use axum::{
 };
 
 use super::{
+    assets::is_file_name,
     browser::{self, Cookies},
     form::Form,
     journey::Open,
@@ -39,6 +40,9 @@ pub async fn root(State(_): State<Arc<Vestibule>>, visit: Visit) -> Response {
 
 /// `/<tenant id or verified domain>`: that tenant's panel.
 pub async fn panel(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
+    if is_file_name(&authority) {
+        return visit.refuse(Code::PathUnknown);
+    }
     enter(visit, Some(&authority), None).await
 }
 

@@ -6,6 +6,7 @@ use super::{
     browser::Site,
     invitations::{SAM, WELCOME, invite, invited},
     seen::refuses,
+    walk::Walk,
 };
 use crate::{
     clock::{Entropy, SeededEntropy},
@@ -26,6 +27,24 @@ async fn everything(site: &Site) -> Vec<(Key, Vec<u8>)> {
     }
     site.store.take();
     all
+}
+
+/// Browsers ask every host for an icon, and others for files: none of them is a tenant, and nothing is looked up.
+#[tokio::test]
+async fn what_every_host_is_asked_for_is_no_tenant() {
+    let mut walk = Walk::new(Site::warm().await);
+    let icon = walk.site.ask(Method::HEAD, "/favicon.ico").await;
+    assert_eq!((icon.status, icon.headers[header::CONTENT_TYPE].as_bytes()), (StatusCode::OK, &b"image/x-icon"[..]));
+    for file in
+        ["robots.txt", "apple-touch-icon.png", "sitemap.xml", "Favicon.ICO", ".well-known", ".well-known/security.txt", ".env"]
+    {
+        let answer = walk.get("file", &format!("/{file}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{file}");
+        assert!(refuses(&answer, Code::PathUnknown), "{file}: {}", answer.body);
+    }
+    walk.assert(&[]);
+    let unknown = walk.get("domain", "/nobody.example").await;
+    assert!(refuses(&unknown, Code::TenantUnknown), "{}", unknown.body);
 }
 
 /// L-09, S-65: by whom and however often it is opened, nothing is written, and the ticket leaves the address bar.
