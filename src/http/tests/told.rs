@@ -40,7 +40,7 @@ async fn an_invitation_says_who_invites_and_where_it_leads_before_anything_is_as
         assert!(page.body.contains(said), "{said}: {}", page.body);
     }
     let title = page.body.split("<title>").nth(1).unwrap();
-    assert!(title.starts_with("Invitation: Get a code by e-mail · Contoso</title>"), "{title}");
+    assert!(title.starts_with("Invitation: Get a code by e‑mail · Contoso</title>"), "{title}");
     assert!(page.body.find("id=\"invited\"") < page.body.find("id=\"send-code\""), "first what it is, then what to do");
     // Also where the address is asked for. Once something was asked, it was said.
     let page = walk.press("switch", "address page", &page, "switch-account", &[]).await;
