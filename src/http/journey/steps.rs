@@ -231,7 +231,7 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
 /// Whether the beginning of an invitation's journey is this refusal once more: what it refuses is the account, and that is
 /// switched by its own button.
 fn leads_here_again(open: &Open, refusal: &Refusal) -> bool {
-    open.journey.invitation.is_some() && refusal.switching_is_next() && refusal.code.number() / 1000 == 2
+    open.journey.invitation.is_some() && refusal.switching_helps() && refusal.code.number() / 1000 == 2
 }
 
 /// Whether the link of the invitation that began the journey leads nowhere any more.
@@ -269,7 +269,7 @@ async fn terms(open: Open, loaded: &Loaded, shown: Owed<'_>, error: Option<Code>
     let panel = match version.media {
         MediaType::Pdf => None,
         kind => match open.vestibule().documents.text(open.view.tenant.id, &version.document).await {
-            Ok(text) => Some(rendered(kind, &text)),
+            Ok(text) => Some(rendered(kind, &text).under(&file.display_name)),
             Err(code) => return open.visit.refuse_in(Some(&open.view), code),
         },
     };
