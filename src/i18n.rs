@@ -119,10 +119,11 @@ impl Phrase<'_> {
         self
     }
 
-    /// The sentence as plain text, for titles, attributes and mails.
+    /// The sentence as plain text, for titles, attributes and mails: without marks, and without the places where long words
+    /// may be broken.
     #[must_use]
     pub fn plain(&self) -> String {
-        self.marked().chars().filter(|c| !matches!(c, '\u{2068}' | '\u{2069}')).collect()
+        self.marked().chars().filter(|c| !matches!(c, '\u{ad}' | '\u{2068}' | '\u{2069}')).collect()
     }
 
     /// The sentence, every argument between U+2068 and U+2069.

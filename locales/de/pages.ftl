@@ -38,6 +38,7 @@ identify-hint = Zum Beispiel name@organisation.example
 # Code per E-Mail
 send-heading = Code per E‑Mail erhalten
 send-lead = Wenn { $email } eingeladen wurde, senden wir einen Code dorthin. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
+send-lead-invited = Wir senden einen Code an { $email }. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
 send-button = Code senden
 code-heading = Code eingeben
 code-lead = Wenn { $email } eingeladen wurde, ist eine Nachricht mit einem Code aus 8 Ziffern dorthin unterwegs.
@@ -114,7 +115,7 @@ review-trust = Stimmen Sie nur zu, wenn Sie { $tenant } vertrauen und diese Anfr
 review-later = Nichts wird weitergegeben, bevor Sie zustimmen.
 
 # Nutzungsbedingungen
-terms-heading = Nutzungsbedingungen
+terms-heading = Nutzungs­bedingungen
 terms-lead = Bevor Sie eintreten, bittet { $tenant } um Ihre Zustimmung zu diesen Bedingungen.
 terms-lead-app = Bevor Sie { $app } öffnen, bittet { $tenant } um Ihre Zustimmung zu diesen Bedingungen.
 terms-position = Vereinbarung { $number } von { $of }

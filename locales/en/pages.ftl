@@ -38,6 +38,7 @@ identify-hint = For example name@organisation.example
 # Code by mail
 send-heading = Get a code by e‑mail
 send-lead = If { $email } was invited, we will send a code there. It shows that the mailbox is yours, and you need no password.
+send-lead-invited = We send a code to { $email }. It shows that the mailbox is yours, and you need no password.
 send-button = Send code
 code-heading = Enter the code
 code-lead = If { $email } was invited, a message with a code of 8 digits is on its way there.

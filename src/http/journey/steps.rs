@@ -152,13 +152,14 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
     let chrome = open.chrome(None);
     if open.journey.code_sent.is_none() {
         let (action, invited) = (open.form(Action::SendCode), open.told());
-        let shown = SendCode { chrome, action, invited, email, other_ways, error };
+        let of_invited = invited.is_some() && open.journey.has_pressed_nothing();
+        let shown = SendCode { chrome, action, invited, email, of_invited, other_ways, error };
         return page(open, shown);
     }
     let shown = EnterCode {
         chrome,
         action: open.form(Action::Code),
-        resend: open.form(Action::SendCode),
+        send: open.form(Action::SendCode),
         email,
         minutes: open.view.tenant.policy.passcode_minutes.into(),
         resent: open.journey.codes_sent > 1 && error.is_none(),

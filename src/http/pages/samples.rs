@@ -99,7 +99,7 @@ impl Filling {
         EnterCode {
             chrome: self.with_account(false),
             action: self.link("/journey/x/code"),
-            resend: self.link("/journey/x/send"),
+            send: self.link("/journey/x/send"),
             email: self.text("ada.lovelace@fabrikam.example"),
             minutes: 10,
             resent: false,
@@ -238,6 +238,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 action: fill.link("/journey/x/send"),
                 invited: None,
                 email: fill.text("ada.lovelace@fabrikam.example"),
+                of_invited: false,
                 other_ways: ways,
                 error: None,
             },

@@ -85,6 +85,8 @@ pub struct SendCode {
     pub invited: Option<Told>,
     /// The address as it was typed.
     pub email: String,
+    /// Whether it is the one that was invited, by the link that was opened.
+    pub of_invited: bool,
     /// Other ways that are open to this address.
     pub other_ways: Vec<OtherWay>,
     /// Why no code was sent.
@@ -100,7 +102,7 @@ pub struct EnterCode {
     /// Where the form posts to.
     pub action: Link,
     /// Where the button that asks for another code posts to.
-    pub resend: Link,
+    pub send: Link,
     /// The address as it was typed.
     pub email: String,
     /// How many minutes a code lives.

@@ -17,6 +17,7 @@ pub(super) fn all(fill: Filling, identify: &Identify) -> Vec<Sample> {
                 action: fill.link("/journey/x/send"),
                 invited: told.clone(),
                 email: fill.text("ada.lovelace@fabrikam.example"),
+                of_invited: true,
                 other_ways: Vec::new(),
                 error: None,
             },
