@@ -365,6 +365,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             "refusal-common-error",
             Refusal { organisation_form: Some(organisation(Some(Code::OrganisationMalformed))), ..nobody(Code::TenantMissing) },
         ),
+        sample("refusal-unknown", Refusal { organisation_form: Some(organisation(None)), ..nobody(Code::TenantUnknown) }),
         sample("refusal-path", nobody(Code::PathUnknown)),
         sample("refusal-internal", nobody(Code::Internal)),
         sample("declined", declined.clone()),

@@ -262,7 +262,7 @@ fn a_refusal_has_the_status_of_its_code() {
     for Sample { name, response, .. } in benign(Language::English) {
         let expected = match name {
             "refusal-common" | "refusal-common-error" => StatusCode::BAD_REQUEST,
-            "refusal-path" => StatusCode::NOT_FOUND,
+            "refusal-path" | "refusal-unknown" => StatusCode::NOT_FOUND,
             "refusal-expired" => StatusCode::GONE,
             "refusal-already-guest" => StatusCode::CONFLICT,
             "refusal-internal" => StatusCode::INTERNAL_SERVER_ERROR,

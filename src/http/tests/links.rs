@@ -47,6 +47,23 @@ async fn what_every_host_is_asked_for_is_no_tenant() {
     assert!(refuses(&unknown, Code::TenantUnknown), "{}", unknown.body);
 }
 
+/// Who has mistyped an organisation corrects it where they are told so, and gets to what they wanted.
+#[tokio::test]
+async fn an_organisation_that_is_unknown_can_be_corrected() {
+    let mut walk = Walk::new(Site::warm().await);
+    for (link, action) in [("/?a=b&organisation=", "/"), ("/common/leave?a=b&organisation=", "/common/leave")] {
+        let typed = walk.get("field", &format!("{link}contosso.example")).await;
+        let page = walk.get("page", &typed.onward()).await;
+        assert!(refuses(&page, Code::TenantUnknown), "{}", page.body);
+        assert!(page.body.contains(&format!("method=\"get\" action=\"{action}\"")), "{}", page.body);
+        assert!(page.body.contains("name=\"organisation\" type=\"text\" value=\"contosso.example\""), "{}", page.body);
+        assert_eq!(page.hidden("a"), "b");
+        let corrected = walk.get("field", &format!("{link}contoso.example")).await;
+        assert!(corrected.onward().contains("contoso.example"));
+        assert_eq!(walk.get("page", &corrected.onward()).await.status, StatusCode::SEE_OTHER);
+    }
+}
+
 /// L-09, S-65: by whom and however often it is opened, nothing is written, and the ticket leaves the address bar.
 #[tokio::test]
 async fn l_09_opening_the_link_writes_nothing() {
