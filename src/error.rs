@@ -87,6 +87,12 @@ macro_rules! codes {
                 http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
             }
 
+            /// The code with this number.
+            #[must_use]
+            pub fn numbered(number: u16) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.number() == number)
+            }
+
             /// What happened, for people.
             #[must_use]
             pub fn sentence(self) -> &'static str {

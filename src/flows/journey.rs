@@ -79,6 +79,8 @@ pub struct Journey {
     pub code_sent: Option<Timestamp>,
     /// How many codes were asked for.
     pub codes_sent: u32,
+    /// Why the form that was sent last did not count, by the number of its code: the next page says so, once.
+    pub trouble: Option<u16>,
     /// What was proven.
     pub proof: Option<Proof>,
     /// The mailbox that was proven beside it, or, on an errand about an address, without it.
@@ -137,6 +139,7 @@ impl Journey {
             holder: None,
             code_sent: None,
             codes_sent: 0,
+            trouble: None,
             proof: None,
             mailbox: None,
             mailbox_proven: None,

@@ -59,7 +59,8 @@ pub async fn show(State(_): State<Arc<Vestibule>>, Path((authority, id)): Path<(
             if open.visit.query() == Some("with=code") {
                 open.journey.choose(IdentitySource::OneTimePasscode);
             }
-            steps::show(open, None).await
+            let trouble = open.journey.trouble.take().and_then(Code::numbered);
+            steps::show(open, trouble).await
         }
         Err(response) => *response,
     }
@@ -122,6 +123,13 @@ impl Open {
         }
         let here = urls::Path::Journey(self.view.tenant.id, self.journey.id);
         self.cookies.onto(see_other(&here))
+    }
+
+    /// The same after a form that did not count: the page that is owed says why. A page that answered the form itself would
+    /// have the browser send it again when it is loaded again, and a wrong code would be two.
+    pub(super) fn go_back(mut self, code: Code) -> Response {
+        self.journey.trouble = Some(code.number());
+        self.go_on()
     }
 
     /// Keeps the journey in the browser.

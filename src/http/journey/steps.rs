@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Shows what the journey owes. `error` is what was wrong with the form that led here.
+/// Shows what the journey owes. `error` is what was wrong with the form that was sent before.
 pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
     let loaded = match open.load().await {
         Ok(loaded) => loaded,
@@ -54,7 +54,7 @@ pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
         Step::Terms(owed) => terms(open, &loaded, owed, error).await,
         // `Land` never comes here: what owes nothing is settled, which is not an error.
         Step::Redeem | Step::Land => resume(open, &loaded),
-        Step::Confirm(errand) => errand::show(open, &loaded, errand).await,
+        Step::Confirm(errand) => errand::show(open, &loaded, errand, error).await,
     }
 }
 
