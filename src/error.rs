@@ -204,8 +204,8 @@ codes! {
         "A newer invitation has taken the place of this one."
         "Open the link in the newest invitation that you were sent.";
     2019 InvitationRevoked 410 InvalidRequest ""
-        "This invitation was taken back."
-        "Ask your contact at the organisation.";
+        "Your invitation was taken back."
+        "Ask your contact at the organisation for a new one.";
     2020 InvitationUsed 403 AccessDenied "AADSTS50020"
         "This invitation has been accepted with another account."
         "Sign in with the account that you used the first time, or ask your contact to reset your invitation.";
@@ -401,7 +401,7 @@ codes! {
         "Invite the user first.";
     7011 AlreadyAccepted 409 InvalidRequest ""
         "This user has accepted the invitation already."
-        "Nothing is left to do; to have the user accept once more, reset the redemption.";
+        "Nothing is left to do. To have the user accept once more, reset the redemption; to keep the user out, block or delete the user.";
     7012 AddressTaken 409 InvalidRequest ""
         "Another object of the directory has this address."
         "Use it as one of the other addresses, or take it from the other object first.";

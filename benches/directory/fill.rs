@@ -113,7 +113,7 @@ fn guest(
     let id = UserId::random(&SystemEntropy);
     let initial = setting::domain(0).parse().expect("a domain");
     let external = match identity.clone() {
-        None => ExternalUserState::PendingAcceptance { since: now },
+        None => ExternalUserState::PendingAcceptance { since: now, revoked: false },
         Some(identity) => ExternalUserState::Accepted {
             since: now,
             identity,

@@ -62,6 +62,10 @@ pub enum ExternalUserState {
     PendingAcceptance {
         /// Since when.
         since: Timestamp,
+        /// Whether the invitation was taken back: then they do not come in, whichever link they use, until they are invited
+        /// once more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        revoked: bool,
     },
     /// Has proven an identity and agreed.
     Accepted {
@@ -182,6 +186,12 @@ impl User {
         matches!(self.external, Some(ExternalUserState::PendingAcceptance { .. }))
     }
 
+    /// Whether this is such a guest, whose invitation was taken back.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        matches!(self.external, Some(ExternalUserState::PendingAcceptance { revoked: true, .. }))
+    }
+
     /// How they sign in: the `source` column of the directory.
     #[must_use]
     pub fn source(&self) -> &'static str {
@@ -196,7 +206,7 @@ impl User {
     #[must_use]
     pub fn external_user_state_since(&self) -> Option<Timestamp> {
         self.external.as_ref().map(|state| match state {
-            ExternalUserState::PendingAcceptance { since } | ExternalUserState::Accepted { since, .. } => *since,
+            ExternalUserState::PendingAcceptance { since, .. } | ExternalUserState::Accepted { since, .. } => *since,
         })
     }
 

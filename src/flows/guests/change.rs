@@ -174,7 +174,8 @@ impl Administration<'_> {
             && latest.invitation.value.state == InvitationState::Open
             && latest.invitation.value.address.as_ref().is_some_and(|address| !wanted.holds(address))
         {
-            self.take_back(&mut changes, latest, moment);
+            let ended = self.take_back(&mut changes, latest, moment);
+            changes.tell(Activity::InvitationRevoked { user: ended.user, invitation: ended.id });
         }
         Ok(changes)
     }

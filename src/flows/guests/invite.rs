@@ -309,7 +309,7 @@ impl Administration<'_> {
             mail,
             preferred_language: invite.language.clone(),
             account_enabled: true,
-            external: Some(ExternalUserState::PendingAcceptance { since: moment.now }),
+            external: Some(ExternalUserState::PendingAcceptance { since: moment.now, revoked: false }),
             sessions_valid_from: moment.now,
             created: moment.now,
             principal_name: name.unwrap_or_default(),
@@ -325,7 +325,7 @@ impl Administration<'_> {
         let (store, tenant) = (&self.foundation.store, self.tenant());
         changes.unlink(store, tenant, user).await.map_err(StoreError::refusal)?;
         belongings::remove_credentials(store, changes, tenant, user.id).await.map_err(StoreError::refusal)?;
-        user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now });
+        user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now, revoked: false });
         user.sessions_valid_from = moment.now;
         changes.cut_off(tenant, user, false, moment.now);
         changes.tell(Activity::RedemptionReset { user: user.id });

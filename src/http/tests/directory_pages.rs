@@ -97,7 +97,7 @@ fn guest(template: &User, n: u32, id: UserId) -> User {
         source: crate::domain::tenant::IdentitySource::HomeOrganisation,
         permissions_accepted: template.created,
     };
-    let pending = ExternalUserState::PendingAcceptance { since: template.created };
+    let pending = ExternalUserState::PendingAcceptance { since: template.created, revoked: false };
     User {
         id,
         // Several have one name, so that order alone does not tell them apart.

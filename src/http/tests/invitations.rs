@@ -223,6 +223,27 @@ async fn a_direct_link_redeems_the_open_invitation() {
     assert_eq!(standing(&walk, &guest).await, (false, false));
 }
 
+/// T-05: who took it back expects that nobody comes by it, and a direct link is no way around that; a new invitation is one.
+#[tokio::test]
+async fn t_05_an_invitation_that_was_taken_back_lets_nobody_in_by_a_direct_link() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.site.administer(async |act| act.revoke(guest.user, None).await).await;
+    let direct = async |walk: &mut Walk| {
+        walk.site.change_browser(&mut BTreeMap::new());
+        let page = walk.open(&format!("/{}", tenant())).await;
+        let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+        walk.prove(&page, SAM).await
+    };
+    let told = direct(&mut walk).await;
+    assert!(refuses(&told, Code::InvitationRevoked), "{}", told.body);
+    assert!(!told.body.contains("send-again"), "none waits to be sent: {}", told.body);
+    assert_eq!(standing(&walk, &guest).await, (true, false));
+    walk.site.wait(60);
+    walk.site.administer(async |act| act.resend(guest.user, None, None).await).await;
+    let review = direct(&mut walk).await;
+    assert_eq!(walk.land(&review).await.onward(), format!("/{}", tenant()));
+}
+
 /// T-05: what ends while somebody is on the way ends for them.
 #[tokio::test]
 async fn t_05_an_invitation_that_ends_on_the_way_redeems_nothing() {

@@ -113,7 +113,8 @@ impl Plan {
         let enabled = spec.account_enabled.unwrap_or(before.is_none_or(|before| before.account_enabled));
         let blocked_now = !enabled && before.is_some_and(|before| before.account_enabled);
         let sessions_valid_from = before.map(|before| before.sessions_valid_from).filter(|_| !blocked_now);
-        let pending = (spec.user_type == UserType::Guest).then_some(ExternalUserState::PendingAcceptance { since: self.now });
+        let pending = ExternalUserState::PendingAcceptance { since: self.now, revoked: false };
+        let pending = (spec.user_type == UserType::Guest).then_some(pending);
         User {
             id,
             user_type: spec.user_type,

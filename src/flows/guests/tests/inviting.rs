@@ -251,8 +251,15 @@ async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     let entries = scene.entries().await;
     assert_eq!(scene.operator().revoke(user.id, None).await.unwrap().state, invitation.state, "twice is the same");
     assert_eq!(scene.since(entries).await, []);
-    let adele = scene.house.user("adele@contoso.example").await;
-    assert_eq!(scene.operator().revoke(adele.id, None).await.unwrap_err(), Code::NotAGuest);
+    assert!(scene.user(user.id).await.is_revoked());
+    for who in ["adele@contoso.example", "maria@fabrikam.example"] {
+        let never_invited = scene.house.user(who).await;
+        assert_eq!(scene.operator().revoke(never_invited.id, None).await.unwrap_err(), Code::NotAGuest, "{who}");
+    }
+    let (user, _) = open(scene.operator().resend(user.id, None, None).await.unwrap());
+    assert!(!scene.user(user.id).await.is_revoked(), "they were invited once more");
+    scene.redeemed(user.id, "sam").await;
+    assert_eq!(scene.operator().revoke(user.id, None).await.unwrap_err(), Code::AlreadyAccepted);
 }
 
 /// Whoever has it sent once more: the guest knows who invited them, and answers go there.
