@@ -417,6 +417,12 @@ codes! {
     7016 SponsorUnknown 400 InvalidRequest ""
         "A sponsor is not in the directory."
         "Name users of this organisation as sponsors.";
+    7017 InviteeBarred 403 AccessDenied ""
+        "The invited person was blocked from signing in here, and deleted since."
+        "Have an administrator who may unblock users invite this person, or restore and unblock the deleted user.";
+    7018 TooManyMails 429 TemporarilyUnavailable ""
+        "Too many invitations were mailed to one address, or by one person, of late."
+        "Try again in an hour, or invite without a mail and bring the link in another way.";
 
     // The server (9xxx)
     9001 Internal 500 ServerError ""

@@ -24,7 +24,7 @@ use crate::{
     seal::KeyRing,
     store::{
         Entry, Key,
-        records::{self, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
+        records::{self, Barred, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
     },
 };
 
@@ -156,6 +156,9 @@ impl<'a> TenantCheck<'a> {
             kind::INVITATION => self.invitation(key, &read(value)?, findings),
             kind::INVITED_INDEX if self.invited.remove(key) != user_of_index(key) => {
                 findings.about(key, "its user was not invited under it");
+            }
+            kind::BARRED if !self.deleted.contains(&read::<Barred>(value)?.user) => {
+                findings.about(key, "its user is not among those who were deleted and can be restored");
             }
             kind::REFRESH_FAMILY => {
                 let family: RefreshFamily = read(value)?;

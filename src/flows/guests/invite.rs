@@ -137,9 +137,9 @@ impl Administration<'_> {
     ///
     /// # Errors
     /// [`Code::NotPermitted`], [`Code::InvitingOff`], [`Code::RedirectNotAllowed`], [`Code::OwnDomain`],
-    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::AddressMissing`], [`Code::AddressNotOfUser`],
+    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::InviteeBarred`], [`Code::AddressMissing`], [`Code::AddressNotOfUser`],
     /// [`Code::NotAGuest`], [`Code::AlreadyAccepted`], [`Code::ObjectUnknown`], [`Code::SponsorUnknown`],
-    /// [`Code::PropertyInvalid`], [`Code::VersionOutdated`]; or the store's failure. Then nothing has changed.
+    /// [`Code::PropertyInvalid`], [`Code::VersionOutdated`], [`Code::TooManyMails`]; or the store's failure. Then nothing has changed.
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Code> {
         self.check(invite)?;
         let mut act = Act::begin(*self).await;
@@ -214,6 +214,9 @@ impl Administration<'_> {
         };
         if let Some(address) = &address {
             self.admits(address)?;
+            if invite.purpose != Purpose::Resend {
+                self.check_bar(address).await?;
+            }
         }
         if before.is_some() {
             // The invited address is the one that people see (b2b-facts section 5.3), where it leads to the user.

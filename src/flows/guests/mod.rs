@@ -8,6 +8,7 @@
 
 mod addresses;
 mod assignments;
+mod barred;
 mod belongings;
 mod change;
 pub mod find;
@@ -23,6 +24,7 @@ pub use change::{Change, ProfileChange};
 pub use invite::{Invite, Invited, Message, Outcome, Posted, Purpose, may_invite};
 
 pub(super) use addresses::Addresses;
+pub(super) use barred::{marks_of_proof, may_let_in};
 pub(super) use change::told;
 
 use super::{Foundation, Turn, audited, cut_off, directory::TenantView};

@@ -58,6 +58,8 @@ pub const SESSION_END: u8 = 31;
 pub const TERMS_EPOCH: u8 = 32;
 /// Since when any session of the tenant counts.
 pub const TENANT_CUTOFF: u8 = 33;
+/// Addresses and identities of deleted users who were blocked.
+pub const BARRED: u8 = 34;
 /// Codes that were used.
 pub const USED_CODE: u8 = 40;
 /// Refresh families.
