@@ -14,7 +14,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempts::{Attempts, Purpose, RETRIES};
+use super::attempts::{Attempts, FOR_ANYBODY, Purpose, RETRIES};
 use crate::{
     clock::{Clock, Entropy},
     domain::{EmailAddress, TenantId, VerifiedEmail, tenant::Tenant},
@@ -118,7 +118,7 @@ impl Passcodes {
         if !self.limits.admit(tenant.id, client) {
             return Err(Code::TooManyCodes);
         }
-        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
+        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address.as_str().as_bytes());
         let keys: Vec<_> = std::iter::once(counter.key()).chain(beside).cloned().collect();
         let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
         let counter = take(&mut entries).map_err(StoreError::refusal)?;
@@ -135,13 +135,13 @@ impl Passcodes {
         if !self.limits.admit(tenant, client) {
             return Err(Code::TooManyCodes);
         }
-        let counter = Attempts::key(&self.ring, tenant, Purpose::Invitation, address);
+        let counter = Attempts::key(&self.ring, tenant, Purpose::Invitation, address.as_str().as_bytes());
         let mut races = Races::at_most(RETRIES);
         loop {
             let now = self.clock.now();
             let read = self.store.get(&counter).await.map_err(StoreError::refusal)?;
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            if !attempts.send(now) {
+            if !attempts.send(now, FOR_ANYBODY) {
                 return Ok(false);
             }
             let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&counter, read.as_ref());
@@ -179,11 +179,11 @@ impl Passcodes {
             self.entropy.fill(&mut mac);
         }
         let challenge = (self.challenge_key(tenant.id, journey, address), Challenge { mac, guesses: 0, expires });
-        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
+        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address.as_str().as_bytes());
         let mut races = Races::at_most(RETRIES);
         loop {
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            if !attempts.send(now) {
+            if !attempts.send(now, FOR_ANYBODY) {
                 return Ok(Sent { expires });
             }
             let batch = Batch::new(Partition::Tenant(tenant.id))
@@ -215,7 +215,7 @@ impl Passcodes {
         let digits = typed_digits(typed).ok_or(Code::CodeWrong)?;
         let place = Place {
             challenge: self.challenge_key(tenant, journey, address),
-            counter: Attempts::key(&self.ring, tenant, Purpose::Passcode, address),
+            counter: Attempts::key(&self.ring, tenant, Purpose::Passcode, address.as_str().as_bytes()),
             partition: Partition::Tenant(tenant),
         };
         let offered = self.mac(tenant, journey, address, digits.expose());

@@ -139,7 +139,11 @@ async fn an_account_is_set_up_anew_only_for_who_signs_in_with_one() {
         bench.change(|bench, user| user.external = Some(bench.accepted(source))).await;
         assert_eq!(try_it().await, Err(Code::BoundToAnotherIdentity), "{source:?}");
     }
-    bench.change(|_, user| user.external = Some(ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH, revoked: false })).await;
+    bench
+        .change(|_, user| {
+            user.external = Some(ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH, revoked: false })
+        })
+        .await;
     assert_eq!(try_it().await, Err(Code::BoundToAnotherIdentity), "that is for redemption to do");
     let nobody =
         recover(&bench.vestibule, &bench.view, UserId(uuid::Uuid::nil()), Some(bench.house.foundation.now()), &second).await;

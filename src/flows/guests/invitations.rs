@@ -207,7 +207,7 @@ impl Administration<'_> {
         Ok(Outcome::Open { invitation: Box::new(invitation), link, mail })
     }
 
-    /// Queues the mail, unless the guest wants no more of them.
+    /// Queues the mail, unless the guest wants no more of them, and the note to somebody else.
     async fn post(
         &self,
         changes: &mut Changes,
@@ -228,11 +228,14 @@ impl Administration<'_> {
             changes.tell(Activity::InvitationMailSuppressed { user: invitation.user, invitation: invitation.id });
             return Ok(Posted::Suppressed);
         }
+        let cc = match message.cc.as_ref().filter(|cc| *cc != letter.to) {
+            Some(cc) if !wants_none(cc).await? => Some(cc),
+            _ => None,
+        };
+        self.count_mails(changes, std::iter::once(letter.to).chain(cc), moment.now).await?;
         let mail = letter.mail(self.sender).map_err(|_| Code::Internal)?;
         changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
-        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to)
-            && !wants_none(cc).await?
-        {
+        if let Some(cc) = cc {
             let notice = letter.notice(self.sender, cc, &guest.display_name).map_err(|_| Code::Internal)?;
             let until = moment.now.saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
             changes.write(|batch| outbox.enqueue(batch, tenant, &notice, until, false));

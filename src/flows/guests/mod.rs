@@ -15,6 +15,7 @@ pub mod find;
 mod invitations;
 mod invite;
 mod lifecycle;
+mod mail_limits;
 #[cfg(test)]
 mod tests;
 

@@ -284,6 +284,53 @@ async fn an_invitation_that_is_sent_again_is_still_its_inviters() {
     scene.since(0).await;
 }
 
+/// O-04: no mailbox is flooded, by whichever of the ways to have something mailed, and people cannot use up what
+/// administrators have.
+#[tokio::test]
+async fn o_04_mails_to_one_address_and_by_one_person_are_limited() {
+    let scene = Scene::with("policy = { allow_invites_from = \"everyone\" }").await;
+    let adele = Actor::User(scene.house.user("adele@contoso.example").await.id);
+    let app = Actor::App(AppId(uuid::Uuid::from_u128(5)));
+    let copied = |to: &str| {
+        let message = Message { cc: Some(address("team@fabrikam.example")), ..Message::default() };
+        Invite { send: Some(message), ..invite(to) }
+    };
+    let mailed = |to: &str| Invite { send: Some(Message::default()), ..invite(to) };
+    for number in 0..5 {
+        scene.by(&adele).invite(&copied(&format!("guest{number}@fabrikam.example"))).await.unwrap();
+    }
+    let before = scene.entries().await;
+    assert_eq!(scene.by(&adele).invite(&copied("guest5@fabrikam.example")).await.unwrap_err(), Code::TooManyMails);
+    assert_eq!(scene.by(&adele).invite(&mailed("team@fabrikam.example")).await.unwrap_err(), Code::TooManyMails);
+    assert_eq!(scene.since(before).await, [], "nothing has changed");
+    scene.by(&adele).invite(&mailed("guest5@fabrikam.example")).await.unwrap();
+
+    let (team, _) = open(scene.by(&app).invite(&mailed("team@fabrikam.example")).await.unwrap());
+    for _ in 0..4 {
+        scene.by(&app).resend(team.id, None, Some(Message::default())).await.unwrap();
+    }
+    for actor in [&app, &Actor::Server] {
+        let refused = scene.by(actor).resend(team.id, None, Some(Message::default())).await.unwrap_err();
+        assert_eq!(refused, Code::TooManyMails, "{actor:?}");
+    }
+    scene.by(&app).resend(team.id, None, None).await.unwrap();
+    scene.operator().resend(team.id, None, Some(Message::default())).await.unwrap();
+    scene.house.clock.advance(3600);
+    for number in 0..10 {
+        let again = scene.by(&app).resend(team.id, None, Some(Message::default())).await;
+        assert!(again.is_ok(), "{number}: {again:?}");
+    }
+    scene.house.clock.advance(3600);
+    assert_eq!(scene.by(&app).resend(team.id, None, Some(Message::default())).await.unwrap_err(), Code::TooManyMails);
+
+    for number in 0..30 {
+        let invited = scene.by(&adele).invite(&mailed(&format!("many{number}@fabrikam.example"))).await;
+        assert!(invited.is_ok(), "{number}: {invited:?}");
+    }
+    assert_eq!(scene.by(&adele).invite(&mailed("many30@fabrikam.example")).await.unwrap_err(), Code::TooManyMails);
+    scene.by(&adele).invite(&invite("many30@fabrikam.example")).await.unwrap();
+}
+
 #[tokio::test]
 async fn who_wants_no_more_mails_gets_none() {
     let scene = Scene::new().await;
