@@ -412,8 +412,8 @@ codes! {
         "The object was changed since it was read."
         "Read it again, and decide again.";
     7015 PropertyInvalid 400 InvalidRequest ""
-        "A property has a value that cannot be kept: it is empty, too long or has too many entries."
-        "See the documentation for the limits of properties.";
+        "A property has a value that cannot be kept: it is empty, too long, has too many entries, or characters that are not shown."
+        "See which property the answer names, and the documentation for its limits.";
     7016 SponsorUnknown 400 InvalidRequest ""
         "A sponsor is not in the directory."
         "Name users of this organisation as sponsors.";

@@ -1,6 +1,6 @@
 //! Which apps a user may open, and as what.
 
-use super::{Act, Administration, Changes, TEXT_MAX, check_text};
+use super::{Act, Administration, Changes, check_role};
 use crate::{
     domain::{AppId, UserId, audit::Activity},
     error::Code,
@@ -19,7 +19,7 @@ impl Administration<'_> {
     /// nothing has changed.
     pub async fn assign(&self, user: UserId, app: AppId, role: Option<String>) -> Result<Assignment, Code> {
         if let Some(role) = &role {
-            check_text(role, TEXT_MAX)?;
+            check_role(role)?;
         }
         if !self.view.apps.contains_key(&app) {
             return Err(Code::ObjectUnknown);

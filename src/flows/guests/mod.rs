@@ -33,6 +33,7 @@ use crate::{
     domain::{
         TenantId, UserId,
         audit::{Activity, Actor, Head},
+        is_plain,
         user::User,
     },
     error::Code,
@@ -173,8 +174,19 @@ impl Changes {
     }
 }
 
-/// A text of at most so many characters on one line.
-fn check_text(text: &str, most: usize) -> Result<(), Code> {
-    let fits = (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+/// A text of at most so many characters that [`is_plain`].
+///
+/// # Errors
+/// [`Code::PropertyInvalid`].
+pub fn check_text(text: &str, most: usize) -> Result<(), Code> {
+    let fits = (1..=most).contains(&text.chars().count()) && is_plain(text);
     if fits { Ok(()) } else { Err(Code::PropertyInvalid) }
+}
+
+/// The name of a role in an app. Apps are told several in one line, with commas between them.
+///
+/// # Errors
+/// [`Code::PropertyInvalid`].
+pub fn check_role(role: &str) -> Result<(), Code> {
+    if role.contains(',') { Err(Code::PropertyInvalid) } else { check_text(role, TEXT_MAX) }
 }

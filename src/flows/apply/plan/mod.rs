@@ -21,6 +21,7 @@ use crate::{
     domain::{
         AppId, Domain, TenantId,
         audit::{Activity, Actor, Head},
+        is_plain,
         tenant::Tenant,
     },
     flows::{Foundation, audited, keys},
@@ -144,8 +145,10 @@ impl Plan {
     }
 
     fn check_name(&mut self, what: &str, name: &str) {
-        if !(1..=NAME_MAX).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            self.problem(format_args!("{what}: a name has 1 to {NAME_MAX} characters, on one line"));
+        if !(1..=NAME_MAX).contains(&name.chars().count()) || !is_plain(name) {
+            self.problem(format_args!(
+                "{what}: a name has 1 to {NAME_MAX} characters, on one line, and none that turn the reading direction"
+            ));
         }
     }
 

@@ -51,6 +51,7 @@ async fn each_refusal_of_a_change_has_its_code() {
     let lines = ProfileChange { job_title: Some(Some("a\nb".into())), ..ProfileChange::default() };
     let refused = [
         (Change { display_name: Some(" \u{7}".into()), ..base() }, Code::PropertyInvalid),
+        (Change { display_name: Some("Sam \u{202e}htimS".into()), ..base() }, Code::PropertyInvalid),
         (Change { profile: long, ..base() }, Code::PropertyInvalid),
         (Change { profile: lines, ..base() }, Code::PropertyInvalid),
         (Change { mail: Some(Some(address("maria@fabrikam.example"))), ..base() }, Code::AddressTaken),
