@@ -75,9 +75,14 @@ pub enum Activity {
         /// The document's name.
         document: String,
     },
-    /// Sessions of a user were ended.
+    /// All sessions of a user were ended.
     SessionsRevoked {
         /// Whose.
+        user: UserId,
+    },
+    /// A user ended one session: they signed out, or went on as somebody else.
+    SignedOut {
+        /// Who.
         user: UserId,
     },
     /// Signing keys were rotated.
@@ -94,6 +99,15 @@ pub enum Activity {
         /// Whom.
         user: UserId,
         /// By which invitation.
+        invitation: InvitationId,
+        /// Whether a mail was to be sent.
+        mail: bool,
+    },
+    /// A guest who has not come yet was given a new link: the one before has ended.
+    InvitationResent {
+        /// Whose.
+        user: UserId,
+        /// The new one.
         invitation: InvitationId,
         /// Whether a mail was to be sent.
         mail: bool,

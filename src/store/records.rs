@@ -151,6 +151,13 @@ pub struct InvitedIndex {
     pub user: UserId,
 }
 
+/// Somebody who has an address that leads to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoHeld {
+    /// Who.
+    pub user: UserId,
+}
+
 /// What doors must know of a user at once, kept apart from the user so that it can be watched and listed cheaply. It
 /// exists only for users whose sessions were cut off, and expires when the last session it concerns has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -283,6 +290,10 @@ tenant_keys! {
     invited(address: &EmailAddress, user: UserId) -> InvitedIndex = INVITED_INDEX [address.as_str().as_bytes(), user.as_bytes()];
     /// All who were invited under an address.
     all_invited(address: &EmailAddress) -> InvitedIndex = INVITED_INDEX [address.as_str().as_bytes()];
+    /// That a user has an address that leads to somebody else.
+    also_held(address: &EmailAddress, user: UserId) -> AlsoHeld = ALSO_HELD [address.as_str().as_bytes(), user.as_bytes()];
+    /// All who have an address that leads to somebody else.
+    all_also_held(address: &EmailAddress) -> AlsoHeld = ALSO_HELD [address.as_str().as_bytes()];
     /// A user who was deleted.
     deleted_user(id: UserId) -> DeletedUser = DELETED_USER [id.as_bytes()];
     /// All users who were deleted and can be restored. A prefix: read it in pages.

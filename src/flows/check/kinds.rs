@@ -15,7 +15,7 @@ use crate::{
     store::{
         Entry, Partition,
         records::{
-            Acceptances, Assignment, Backup, Barred, Claim, DeletedUser, Delivery, DocumentInfo, InvitationsBlocked,
+            Acceptances, AlsoHeld, Assignment, Backup, Barred, Claim, DeletedUser, Delivery, DocumentInfo, InvitationsBlocked,
             InvitedIndex, SessionEnd, SessionFamily, TenantCutoff, TenantListed, TermsEpoch, Tombstone, Unfinished, UsedCode,
             UserCutoff, UserRef, kind,
         },
@@ -143,6 +143,7 @@ kinds! {
     TERMS_EPOCH, "count of changes of terms", true, [], TermsEpoch, |_, _, _| true;
     TENANT_CUTOFF, "cut-off of all sessions", true, [], TenantCutoff, |_, _, _| true;
     BARRED, "mark of a blocked user who is deleted", true, [HASH], Barred, |_, _, _| true;
+    ALSO_HELD, "address held beside another", true, [Text, ID], AlsoHeld, |record, _, name| record.user.as_bytes() == name[1];
     USED_CODE, "used code", true, [ID], UsedCode, |_, _, _| true;
     REFRESH_FAMILY, "refresh family", true, [ID], RefreshFamily, |record, _, name| record.id.as_bytes() == name[0];
     SESSION_FAMILY, "session's refresh family", true, [ID, ID], SessionFamily,

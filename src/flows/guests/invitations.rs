@@ -181,7 +181,11 @@ impl Administration<'_> {
         if let Some(ExternalUserState::PendingAcceptance { revoked, .. }) = &mut user.external {
             *revoked = false;
         }
-        changes.tell(Activity::Invited { user: user.id, invitation: invitation.id, mail: invite.send.is_some() });
+        let (id, mail) = (invitation.id, invite.send.is_some());
+        changes.tell(match invite.purpose {
+            Purpose::Resend => Activity::InvitationResent { user: user.id, invitation: id, mail },
+            Purpose::Invite | Purpose::Reset => Activity::Invited { user: user.id, invitation: id, mail },
+        });
         let link = Invitation::link(&self.foundation.public_url, tenant, invitation.id, &ticket);
         let mail = match &invite.send {
             None => Posted::Nothing,

@@ -186,8 +186,7 @@ fn auth_time(claims: &CoreIdTokenClaims, attempt: &UpstreamAttempt, now: Timesta
 
 /// A text of others in a form that can be shown: one line, no control or direction characters, at most `limit` characters.
 pub(super) fn shown(text: &str, limit: usize) -> Option<String> {
-    let kept: String =
-        text.chars().filter(|c| !c.is_control() && !turns_direction(*c) && *c != '\u{feff}').take(limit).collect();
+    let kept: String = text.chars().filter(|c| !c.is_control() && !turns_direction(*c) && *c != '\u{feff}').take(limit).collect();
     Some(kept.trim().to_owned()).filter(|kept| !kept.is_empty())
 }
 

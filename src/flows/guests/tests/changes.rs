@@ -123,6 +123,45 @@ async fn l_14_another_mail_is_no_proof_of_anything() {
     scene.since(0).await;
 }
 
+/// However somebody came to have an address beside another: when the other lets go of it, it leads to them.
+#[tokio::test]
+async fn an_address_that_is_let_go_of_passes_to_who_has_it_still() {
+    const SHARED: &str = "team@fabrikam.example";
+    let mails =
+        |mails: &[&str]| Change { other_mails: Some(mails.iter().map(|mail| address(mail)).collect()), ..Change::default() };
+    for how in ["changed", "restored", "declared", "deleted first"] {
+        let scene = Scene::new().await;
+        let (first, _) = scene.invited("ana@fabrikam.example").await;
+        let (second, _) = scene.invited("ben@fabrikam.example").await;
+        let (third, _) = scene.invited("cid@fabrikam.example").await;
+        scene.operator().change(first.id, None, &mails(&[SHARED])).await.unwrap();
+        match how {
+            "restored" => {
+                scene.operator().change(second.id, None, &mails(&[SHARED])).await.unwrap();
+                scene.operator().delete(second.id, None).await.unwrap();
+                scene.operator().restore(second.id, None).await.unwrap();
+            }
+            "declared" => {
+                let user =
+                    format!("\n[[tenant.user]]\nid = \"{}\"\ndisplay_name = \"Ben\"\nother_mails = [\"{SHARED}\"]\n", second.id);
+                scene.house.apply(&contoso(&user)).await;
+            }
+            _ => drop(scene.operator().change(second.id, None, &mails(&[SHARED])).await.unwrap()),
+        }
+        scene.operator().change(third.id, None, &mails(&[SHARED])).await.unwrap();
+        scene.operator().change(third.id, None, &mails(&[])).await.unwrap();
+        assert_eq!(scene.holder(SHARED).await, Some(first.id), "{how}");
+        match how {
+            "deleted first" => drop(scene.operator().delete(first.id, None).await.unwrap()),
+            _ => drop(scene.operator().change(first.id, None, &mails(&[])).await.unwrap()),
+        }
+        assert_eq!(scene.holder(SHARED).await, Some(second.id), "{how}");
+        scene.operator().change(second.id, None, &mails(&[])).await.unwrap();
+        assert_eq!(scene.holder(SHARED).await, None, "{how}");
+        scene.since(0).await;
+    }
+}
+
 #[tokio::test]
 async fn a_mail_that_moves_to_the_other_addresses_keeps_its_invitation() {
     let scene = Scene::new().await;

@@ -245,6 +245,8 @@ async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Queued { .. }));
     let (user, _) = open(scene.operator().resend(user.id, None, Some(Message::default())).await.unwrap());
     assert_eq!(waiting().await, 1, "the mail with the old link is withdrawn");
+    let resent = Activity::InvitationResent { user: user.id, invitation: user.invitation.unwrap(), mail: true };
+    assert_eq!(scene.since(0).await.last(), Some(&resent));
     assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Withdrawn { .. }));
     let invitation = scene.operator().revoke(user.id, None).await.unwrap();
     assert_eq!((waiting().await, invitation.admit(invitation.created)), (0, Err(Code::InvitationRevoked)));
