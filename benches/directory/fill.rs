@@ -119,6 +119,7 @@ fn guest(
             identity,
             source: IdentitySource::OneTimePasscode,
             permissions_accepted: now,
+            mailbox: None,
         },
     };
     let user = User {

@@ -198,6 +198,12 @@ pub fn redeem(
     if !user.account_enabled {
         return Err(Code::AccountBlocked);
     }
+    let known = match &user.external {
+        Some(ExternalUserState::Accepted { mailbox, .. }) => mailbox.clone(),
+        _ => None,
+    };
+    let proven = identity.email.as_ref().filter(|_| identity.source == IdentitySource::LocalAccount);
+    let mailbox = proven.map(|proven| proven.address().clone()).or(known);
     let since = match &user.external {
         None => return Err(Code::NotInvited),
         Some(ExternalUserState::Accepted { identity: bound, .. }) if *bound != identity.identity => {
@@ -211,6 +217,7 @@ pub fn redeem(
         identity: identity.identity.clone(),
         source: identity.source,
         permissions_accepted,
+        mailbox,
     });
     Ok(user)
 }

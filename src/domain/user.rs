@@ -77,6 +77,9 @@ pub enum ExternalUserState {
         source: IdentitySource,
         /// When they accepted the review of permissions.
         permissions_accepted: Timestamp,
+        /// The mailbox that was proven when an account that lives here was set up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mailbox: Option<EmailAddress>,
     },
 }
 
@@ -178,6 +181,13 @@ impl User {
             Some(ExternalUserState::Accepted { identity, .. }) => Some(identity),
             _ => None,
         }
+    }
+
+    /// The mailbox that was proven when their account was set up, as long as it is one of their addresses.
+    #[must_use]
+    pub fn proven_mailbox(&self) -> Option<VerifiedEmail> {
+        let Some(ExternalUserState::Accepted { mailbox: Some(mailbox), .. }) = &self.external else { return None };
+        self.holds(mailbox).then(|| VerifiedEmail::proven_by_passcode(mailbox.clone()))
     }
 
     /// Whether this is a guest who has not redeemed yet.

@@ -15,6 +15,7 @@ pub(crate) fn guest(mail: &str, bound: Option<&str>) -> User {
             identity: Identity { issuer: "https://home.example".into(), subject: subject.into() },
             source: IdentitySource::HomeOrganisation,
             permissions_accepted: Timestamp::UNIX_EPOCH,
+            mailbox: None,
         },
     };
     User {

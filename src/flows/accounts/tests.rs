@@ -45,7 +45,13 @@ impl Bench {
 
     fn accepted(&self, source: IdentitySource) -> ExternalUserState {
         let now = self.house.foundation.now();
-        ExternalUserState::Accepted { since: now, identity: identity(&self.view, self.maria), source, permissions_accepted: now }
+        ExternalUserState::Accepted {
+            since: now,
+            identity: identity(&self.view, self.maria),
+            source,
+            permissions_accepted: now,
+            mailbox: None,
+        }
     }
 
     async fn change(&self, change: impl Fn(&Self, &mut User)) {
