@@ -90,7 +90,7 @@ impl Administration<'_> {
             let invitation = self.take_back(&mut changes, latest, &moment);
             if !was_revoked {
                 changes.put_user(self.tenant(), Some(&stored), &guest);
-                changes.tell(Activity::InvitationRevoked { user, invitation: id });
+                changes.tell(Activity::InvitationRevoked { user, invitation: id }.to(&guest));
             }
             if act.commit(&moment, changes).await? {
                 return Ok(invitation);
@@ -182,10 +182,11 @@ impl Administration<'_> {
             *revoked = false;
         }
         let (id, mail) = (invitation.id, invite.send.is_some());
-        changes.tell(match invite.purpose {
+        let told = match invite.purpose {
             Purpose::Resend => Activity::InvitationResent { user: user.id, invitation: id, mail },
             Purpose::Invite | Purpose::Reset => Activity::Invited { user: user.id, invitation: id, mail },
-        });
+        };
+        changes.tell(told.to(user));
         let link = Invitation::link(&self.foundation.public_url, tenant, invitation.id, &ticket);
         let mail = match &invite.send {
             None => Posted::Nothing,
@@ -229,7 +230,7 @@ impl Administration<'_> {
             let state = DeliveryState::Suppressed { at: moment.now };
             let delivery = Delivery { invitation: invitation.id, attempts: 0, last_error: None, state };
             changes.write(|batch| batch.put(&records::delivery(tenant, invitation.id), &delivery));
-            changes.tell(Activity::InvitationMailSuppressed { user: invitation.user, invitation: invitation.id });
+            changes.tell(Activity::InvitationMailSuppressed { user: guest.id, invitation: invitation.id }.to(guest));
             return Ok(Posted::Suppressed);
         }
         let cc = match message.cc.as_ref().filter(|cc| *cc != letter.to) {

@@ -187,7 +187,7 @@ impl Administration<'_> {
                 let user = self.new_user(invite, &address, held, moment);
                 let tombstone = records::tombstone(self.tenant(), user.id);
                 changes.write(|batch| batch.absent(&tombstone));
-                changes.tell(Activity::UserAdded { user: user.id });
+                changes.tell(Activity::UserAdded { user: user.id }.to(&user));
                 (None, user, Some(address))
             }
             Whom::Existing(stored, address) => {
@@ -331,7 +331,7 @@ impl Administration<'_> {
         user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now, revoked: false });
         user.sessions_valid_from = moment.now;
         changes.cut_off(tenant, user, false, moment.now);
-        changes.tell(Activity::RedemptionReset { user: user.id });
+        changes.tell(Activity::RedemptionReset { user: user.id }.to(user));
         Ok(())
     }
 

@@ -57,15 +57,16 @@ impl Administration<'_> {
                     changes.write(|batch| batch.delete(&records::invited(tenant, address, id)));
                 }
                 if invitation.state == InvitationState::Open {
-                    changes.tell(Activity::InvitationRevoked { user: id, invitation: invitation.id });
+                    changes.tell(Activity::InvitationRevoked { user: id, invitation: invitation.id }.to(&stored.value));
                 }
                 self.keep(&mut changes, &latest, state, Some(gone));
             }
             changes.cut_off(tenant, &deleted.user, true, moment.now);
-            changes.tell(match self.actor {
+            let told = match self.actor {
                 Actor::User(actor) if *actor == id => Activity::UserLeft { user: id },
                 _ => Activity::UserDeleted { user: id },
-            });
+            };
+            changes.tell(told.to(&stored.value));
             if act.commit(&moment, changes).await? {
                 return Ok(deleted);
             }
@@ -119,7 +120,7 @@ impl Administration<'_> {
                 self.keep(&mut changes, &latest, state, None);
             }
             changes.cut_off(tenant, &user, !user.account_enabled, moment.now);
-            changes.tell(Activity::UserRestored { user: id });
+            changes.tell(Activity::UserRestored { user: id }.to(&user));
             if act.commit(&moment, changes).await? {
                 return Ok(user);
             }
@@ -147,7 +148,7 @@ impl Administration<'_> {
                     batch.delete(&records::invitation(tenant, invitation)).delete(&records::delivery(tenant, invitation))
                 });
             }
-            changes.tell(Activity::UserDeletedPermanently { user: id });
+            changes.tell(Activity::UserDeletedPermanently { user: id }.to(&stored.value.user));
             if act.commit(&moment, changes).await? {
                 return Ok(());
             }

@@ -32,7 +32,7 @@ use super::{Foundation, Turn, audited, cut_off, directory::TenantView};
 use crate::{
     domain::{
         TenantId, UserId,
-        audit::{Activity, Actor, Head},
+        audit::{Actor, Head, Told},
         is_plain,
         user::User,
     },
@@ -107,7 +107,7 @@ struct Moment {
 /// What an act changes, as it grows.
 struct Changes {
     batch: Batch,
-    activities: Vec<Activity>,
+    told: Vec<Told>,
 }
 
 impl<'a> Act<'a> {
@@ -126,19 +126,19 @@ impl<'a> Act<'a> {
 
     /// Whether it went through; if not, it is to be decided anew. Where there is nothing to tell of there is nothing to change.
     async fn commit(&mut self, moment: &Moment, changes: Changes) -> Result<bool, Code> {
-        if changes.activities.is_empty() {
+        if changes.told.is_empty() {
             return Ok(true);
         }
         let Administration { foundation, actor, .. } = self.administration;
         let tenant = self.administration.tenant();
-        let batch = audited(changes.batch, tenant, moment.head.as_ref(), moment.now, actor, changes.activities);
+        let batch = audited(changes.batch, tenant, moment.head.as_ref(), moment.now, actor, changes.told);
         self.races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)
     }
 }
 
 impl Changes {
     fn of(tenant: TenantId) -> Self {
-        Self { batch: Batch::new(Partition::Tenant(tenant)), activities: Vec::new() }
+        Self { batch: Batch::new(Partition::Tenant(tenant)), told: Vec::new() }
     }
 
     /// Goes on building the batch.
@@ -147,8 +147,8 @@ impl Changes {
         self.batch = build(std::mem::replace(&mut self.batch, empty));
     }
 
-    fn tell(&mut self, activity: Activity) {
-        self.activities.push(activity);
+    fn tell(&mut self, told: impl Into<Told>) {
+        self.told.push(told.into());
     }
 
     /// Tells every door from when on the user's sessions count, and whether the user may sign in at all.

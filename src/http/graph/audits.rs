@@ -114,7 +114,14 @@ impl Entry {
     fn json(&self, call: &Call, event: &Event) -> Map<String, Value> {
         let tenant = call.caller.tenant();
         let target = self.user.map(|user| {
-            json!({ "id": user, "displayName": null, "modifiedProperties": [], "type": "User", "userPrincipalName": null })
+            let called = event.called.as_ref();
+            json!({
+                "id": user,
+                "displayName": called.map(|called| &called.display_name),
+                "modifiedProperties": [],
+                "type": "User",
+                "userPrincipalName": called.map(|called| &called.principal_name),
+            })
         });
         let details: Vec<_> = self.details.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
         object(json!({

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         AppId, Domain, TenantId,
-        audit::{Activity, Actor, Head},
+        audit::{Activity, Actor, Head, Told},
         is_plain,
         tenant::Tenant,
     },
@@ -52,7 +52,7 @@ pub(super) struct Plan {
     now: Timestamp,
     batch: Batch,
     head: Option<Stored<Head>>,
-    activities: Vec<Activity>,
+    activities: Vec<Told>,
     /// The tenant has no signing keys yet.
     keyless: bool,
     /// All apps, by the names that the file calls them.
@@ -124,7 +124,7 @@ impl Plan {
     fn configure<T: Serialize>(&mut self, key: &RecordKey<T>, stored: Option<&Stored<T>>, wanted: &T, what: String) -> bool {
         let difference = difference(stored, wanted, &what);
         let changed = self.put(key, stored, wanted, &what);
-        self.activities.extend(difference.map(|what| Activity::Configured { what }));
+        self.activities.extend(difference.map(|what| Activity::Configured { what }.into()));
         changed
     }
 

@@ -238,3 +238,19 @@ async fn a_member_can_be_made_to_prove_elsewhere_who_they_are() {
     assert!(scene.house.get(&password).await.is_none(), "the password opens nothing any more");
     scene.since(0).await;
 }
+
+/// The audit log knows what somebody was called at the time, whatever becomes of them.
+#[tokio::test]
+async fn an_entry_has_the_names_of_its_time() {
+    let scene = Scene::new().await;
+    let (sam, _) = scene.invited("sam@fabrikam.example").await;
+    let renamed = Change { display_name: Some("Sam Smith".into()), ..Change::default() };
+    scene.operator().change(sam.id, None, &renamed).await.unwrap();
+    scene.operator().delete(sam.id, None).await.unwrap();
+    scene.operator().delete_permanently(sam.id, None).await.unwrap();
+    let called = |name: &str| Called { display_name: name.into(), principal_name: sam.principal_name.clone() };
+    let audit = scene.house.audit().await;
+    let names: Vec<_> = audit.iter().rev().take(6).rev().map(|event| event.called.clone()).collect();
+    let expected = ["sam", "sam", "sam", "Sam Smith", "Sam Smith", "Sam Smith"].map(|name| Some(called(name)));
+    assert_eq!(names, expected);
+}
