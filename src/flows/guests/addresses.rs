@@ -38,7 +38,7 @@ enum Entry {
         address: EmailAddress,
         read: Option<Stored<UserRef>>,
         /// The user whom the address passes to, as read.
-        heir: Option<Stored<User>>,
+        heir: Option<Box<Stored<User>>>,
         after: Option<UserRef>,
     },
     /// Somebody has it whom it does not lead to, or no longer does.
@@ -151,7 +151,7 @@ impl Addresses {
         &mut self,
         store: &Store,
         address: &EmailAddress,
-    ) -> Result<(Option<Stored<User>>, Option<UserRef>), StoreError> {
+    ) -> Result<(Option<Box<Stored<User>>>, Option<UserRef>), StoreError> {
         let tenant = self.tenant;
         let holder = self.read(store, address).await?;
         if !holder.also.is_empty() {
@@ -163,7 +163,7 @@ impl Addresses {
                 && user.value.holds(address)
             {
                 let after = UserRef::to(&user.value);
-                return Ok((Some(user), Some(after)));
+                return Ok((Some(Box::new(user)), Some(after)));
             }
         }
         Ok((None, None))
