@@ -210,8 +210,8 @@ codes! {
         "A newer invitation has taken the place of this one."
         "Open the link in the newest invitation that you were sent.";
     2019 InvitationRevoked 410 InvalidRequest ""
-        "This invitation was taken back."
-        "Ask your contact at the organisation.";
+        "Your invitation was taken back."
+        "Ask your contact at the organisation for a new one.";
     2020 InvitationUsed 403 AccessDenied "AADSTS50020"
         "This invitation has been accepted with another account."
         "Sign in with the account that you used the first time, or ask your contact to reset your invitation.";
@@ -407,7 +407,7 @@ codes! {
         "Invite the user first.";
     7011 AlreadyAccepted 409 InvalidRequest ""
         "This user has accepted the invitation already."
-        "Nothing is left to do; to have the user accept once more, reset the redemption.";
+        "Nothing is left to do. To have the user accept once more, reset the redemption; to keep the user out, block or delete the user.";
     7012 AddressTaken 409 InvalidRequest ""
         "Another object of the directory has this address."
         "Use it as one of the other addresses, or take it from the other object first.";
@@ -418,11 +418,17 @@ codes! {
         "The object was changed since it was read."
         "Read it again, and decide again.";
     7015 PropertyInvalid 400 InvalidRequest ""
-        "A property has a value that cannot be kept: it is empty, too long or has too many entries."
-        "See the documentation for the limits of properties.";
+        "A property has a value that cannot be kept: it is empty, too long, has too many entries, or characters that are not shown."
+        "See which property the answer names, and the documentation for its limits.";
     7016 SponsorUnknown 400 InvalidRequest ""
         "A sponsor is not in the directory."
         "Name users of this organisation as sponsors.";
+    7017 InviteeBarred 403 AccessDenied ""
+        "The invited person was blocked from signing in here, and deleted since."
+        "Have an administrator who may unblock users invite this person, or restore and unblock the deleted user.";
+    7018 TooManyMails 429 TemporarilyUnavailable ""
+        "Too many invitations were mailed to one address, or by one person, of late."
+        "Try again in an hour, or invite without a mail and bring the link in another way.";
 
     // The server (9xxx)
     9001 Internal 500 ServerError ""

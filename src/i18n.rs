@@ -14,7 +14,10 @@ use fluent_langneg::{NegotiationStrategy, negotiate_languages};
 use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, static_loader};
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::{domain::LanguageTag, error::Code};
+use crate::{
+    domain::{LanguageTag, turns_direction},
+    error::Code,
+};
 
 static_loader! {
     static SENTENCES = {
@@ -108,7 +111,7 @@ pub struct Phrase<'a> {
 impl Phrase<'_> {
     /// Sets the argument `name` to a text. Characters that steer writing direction are dropped from it.
     pub fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        let text: String = value.to_string().chars().filter(|c| !steers_direction(*c)).collect();
+        let text: String = value.to_string().chars().filter(|c| !turns_direction(*c)).collect();
         self.args.insert(name.into(), text.into());
         self
     }
@@ -155,11 +158,6 @@ impl askama::filters::HtmlSafe for Phrase<'_> {}
 /// A sentence whose *e-mail* stays on one line: browsers break after a hyphen, unless it is U+2011.
 fn unbroken(sentence: &str) -> String {
     sentence.replace("e-mail", "e\u{2011}mail").replace("E-Mail", "E\u{2011}Mail")
-}
-
-/// Marks, embeddings, overrides and isolates of the Unicode Bidirectional Algorithm.
-fn steers_direction(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What is known of the languages a person reads, best first, and what comes of it.

@@ -113,12 +113,13 @@ fn guest(
     let id = UserId::random(&SystemEntropy);
     let initial = setting::domain(0).parse().expect("a domain");
     let external = match identity.clone() {
-        None => ExternalUserState::PendingAcceptance { since: now },
+        None => ExternalUserState::PendingAcceptance { since: now, revoked: false },
         Some(identity) => ExternalUserState::Accepted {
             since: now,
             identity,
             source: IdentitySource::OneTimePasscode,
             permissions_accepted: now,
+            mailbox: None,
         },
     };
     let user = User {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementId, AppId, Domain, InvitationId, TenantId, UserId};
+use super::{AgreementId, AppId, Domain, InvitationId, TenantId, UserId, user::User};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +75,14 @@ pub enum Activity {
         /// The document's name.
         document: String,
     },
-    /// Sessions of a user were ended.
+    /// All sessions of a user were ended.
     SessionsRevoked {
         /// Whose.
+        user: UserId,
+    },
+    /// A user ended one session: they signed out, or went on as somebody else.
+    SignedOut {
+        /// Who.
         user: UserId,
     },
     /// Signing keys were rotated.
@@ -94,6 +99,15 @@ pub enum Activity {
         /// Whom.
         user: UserId,
         /// By which invitation.
+        invitation: InvitationId,
+        /// Whether a mail was to be sent.
+        mail: bool,
+    },
+    /// A guest who has not come yet was given a new link: the one before has ended.
+    InvitationResent {
+        /// Whose.
+        user: UserId,
+        /// The new one.
         invitation: InvitationId,
         /// Whether a mail was to be sent.
         mail: bool,
@@ -182,6 +196,40 @@ pub enum Activity {
     },
 }
 
+/// What somebody was called when it happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Called {
+    /// The name that people saw.
+    pub display_name: String,
+    /// The name in the directory.
+    pub principal_name: String,
+}
+
+/// What happened, and what the user was called to whom it did, where whoever tells of it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What happened.
+    pub activity: Activity,
+    /// What they were called.
+    pub called: Option<Called>,
+}
+
+impl From<Activity> for Told {
+    fn from(activity: Activity) -> Self {
+        Self { activity, called: None }
+    }
+}
+
+impl Activity {
+    /// The same, that happened to `user`.
+    #[must_use]
+    pub fn to(self, user: &User) -> Told {
+        let called = Called { display_name: user.display_name.clone(), principal_name: user.principal_name.clone() };
+        Told { activity: self, called: Some(called) }
+    }
+}
+
 /// One entry of a tenant's audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -193,6 +241,9 @@ pub struct Event {
     pub actor: Actor,
     /// What.
     pub activity: Activity,
+    /// What the user was called whom it was done to, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
     /// The hash of the entry before, hexadecimal; zeros for the first.
     pub previous: String,
 }
@@ -215,8 +266,9 @@ impl Default for Head {
 impl Head {
     /// The next entry, and the chain's end after it.
     #[must_use]
-    pub fn append(&self, tenant: TenantId, at: Timestamp, actor: Actor, activity: Activity) -> (Event, Self) {
-        let event = Event { sequence: self.sequence + 1, at, actor, activity, previous: self.hash.clone() };
+    pub fn append(&self, tenant: TenantId, at: Timestamp, actor: Actor, told: impl Into<Told>) -> (Event, Self) {
+        let Told { activity, called } = told.into();
+        let event = Event { sequence: self.sequence + 1, at, actor, activity, called, previous: self.hash.clone() };
         let head = event.head(tenant);
         (event, head)
     }

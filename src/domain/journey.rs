@@ -90,6 +90,9 @@ pub struct Facts<'a> {
     pub mailbox_proven: Option<Timestamp>,
     /// The invitation whose link was opened, which leads somewhere still ([`Invitation::admit`]).
     pub invitation: Option<&'a Invitation>,
+    /// Whether they are yet to come, and what they have proven was a blocked user's who is deleted, whom their inviter could
+    /// not let in.
+    pub barred: bool,
     /// What they come for, if not to get in.
     pub errand: Option<Errand>,
     /// That they want to set up an account that lives here, instead of signing in with one.
@@ -193,6 +196,9 @@ pub fn settle<'a>(facts: &Facts<'a>) -> Result<Settled, Step<'a>> {
         return Err(if known.proof.is_some() { Step::Refuse(Code::OtherAccountExpected) } else { Step::Identify });
     }
     redemption::admit(user, known.proof, facts.invitation, &facts.tenant.policy).map_err(Step::Refuse)?;
+    if facts.barred {
+        return Err(Step::Refuse(Code::AccountBlocked));
+    }
     if known.began < user.sessions_valid_from {
         return Err(Step::Identify);
     }

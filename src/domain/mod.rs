@@ -9,6 +9,7 @@ pub mod journey;
 pub mod link;
 mod names;
 pub mod permission;
+mod plain;
 pub mod redemption;
 pub mod tenant;
 pub mod terms;
@@ -17,3 +18,4 @@ pub mod verification;
 
 pub use ids::{AgreementId, AppId, FederationId, InvitationId, MailId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};
+pub use plain::{is_plain, turns_direction};

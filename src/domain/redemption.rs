@@ -156,11 +156,11 @@ pub fn invited_address<'a>(user: &'a User, invitation: &'a Invitation) -> Option
     sent_to.filter(|address| user.holds(address)).or(user.mail.as_ref()).or(user.other_mails.first()).or(sent_to)
 }
 
-/// Whether a user may go on at all: not blocked, and from a domain that the tenant (still) accepts, by the address that is
+/// Whether a user may go on at all: not blocked, not somebody whose invitation was taken back, and from a domain that the tenant (still) accepts, by the address that is
 /// proven and by the one that was invited. The list of domains does not touch guests who have already been accepted.
 ///
 /// # Errors
-/// [`Code::AccountBlocked`] or [`Code::DomainNotAllowed`].
+/// [`Code::AccountBlocked`], [`Code::InvitationRevoked`] or [`Code::DomainNotAllowed`].
 pub fn admit(
     user: &User,
     identity: Option<&VerifiedIdentity>,
@@ -169,6 +169,9 @@ pub fn admit(
 ) -> Result<(), Code> {
     if !user.account_enabled {
         return Err(Code::AccountBlocked);
+    }
+    if user.is_revoked() {
+        return Err(Code::InvitationRevoked);
     }
     let proven = identity.and_then(|identity| identity.email.as_ref()).map(VerifiedEmail::address);
     let invited = invitation.map_or(user.mail.as_ref(), |invitation| invited_address(user, invitation));
@@ -195,6 +198,12 @@ pub fn redeem(
     if !user.account_enabled {
         return Err(Code::AccountBlocked);
     }
+    let known = match &user.external {
+        Some(ExternalUserState::Accepted { mailbox, .. }) => mailbox.clone(),
+        _ => None,
+    };
+    let proven = identity.email.as_ref().filter(|_| identity.source == IdentitySource::LocalAccount);
+    let mailbox = proven.map(|proven| proven.address().clone()).or(known);
     let since = match &user.external {
         None => return Err(Code::NotInvited),
         Some(ExternalUserState::Accepted { identity: bound, .. }) if *bound != identity.identity => {
@@ -208,6 +217,7 @@ pub fn redeem(
         identity: identity.identity.clone(),
         source: identity.source,
         permissions_accepted,
+        mailbox,
     });
     Ok(user)
 }

@@ -62,6 +62,10 @@ pub enum ExternalUserState {
     PendingAcceptance {
         /// Since when.
         since: Timestamp,
+        /// Whether the invitation was taken back: then they do not come in, whichever link they use, until they are invited
+        /// once more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        revoked: bool,
     },
     /// Has proven an identity and agreed.
     Accepted {
@@ -73,6 +77,9 @@ pub enum ExternalUserState {
         source: IdentitySource,
         /// When they accepted the review of permissions.
         permissions_accepted: Timestamp,
+        /// The mailbox that was proven when an account that lives here was set up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mailbox: Option<EmailAddress>,
     },
 }
 
@@ -176,10 +183,23 @@ impl User {
         }
     }
 
+    /// The mailbox that was proven when their account was set up, as long as it is one of their addresses.
+    #[must_use]
+    pub fn proven_mailbox(&self) -> Option<VerifiedEmail> {
+        let Some(ExternalUserState::Accepted { mailbox: Some(mailbox), .. }) = &self.external else { return None };
+        self.holds(mailbox).then(|| VerifiedEmail::proven_by_passcode(mailbox.clone()))
+    }
+
     /// Whether this is a guest who has not redeemed yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         matches!(self.external, Some(ExternalUserState::PendingAcceptance { .. }))
+    }
+
+    /// Whether this is such a guest, whose invitation was taken back.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        matches!(self.external, Some(ExternalUserState::PendingAcceptance { revoked: true, .. }))
     }
 
     /// How they sign in: the `source` column of the directory.
@@ -196,7 +216,7 @@ impl User {
     #[must_use]
     pub fn external_user_state_since(&self) -> Option<Timestamp> {
         self.external.as_ref().map(|state| match state {
-            ExternalUserState::PendingAcceptance { since } | ExternalUserState::Accepted { since, .. } => *since,
+            ExternalUserState::PendingAcceptance { since, .. } | ExternalUserState::Accepted { since, .. } => *since,
         })
     }
 

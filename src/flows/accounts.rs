@@ -253,7 +253,7 @@ pub async fn recover(
         let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&key, Some(&stored)).put(&key, &after);
         let batch = before.replace(cut_off(batch, tenant, &after, false, now), credential);
         let activity = Activity::AccountSetUp { user, with: credential.label().to_owned(), recovered: true };
-        let batch = audited(batch, tenant, head.as_ref(), now, &Actor::User(user), [activity]);
+        let batch = audited(batch, tenant, head.as_ref(), now, &Actor::User(user), [activity.to(&after)]);
         if races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)? {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use crate::{
     dns::Resolver,
     domain::{
         TenantId, WebUrl,
-        audit::{Activity, Actor, Head},
+        audit::{Actor, Head, Told},
     },
     oidc::Issuer,
     seal::KeyRing,
@@ -74,13 +74,13 @@ pub fn audited(
     head: Option<&Stored<Head>>,
     at: Timestamp,
     actor: &Actor,
-    activities: impl IntoIterator<Item = Activity>,
+    told: impl IntoIterator<Item = impl Into<Told>>,
 ) -> Batch {
     let key = records::audit_head(tenant);
     let mut batch = batch.unchanged(&key, head);
     let mut end = head.map(|stored| stored.value.clone()).unwrap_or_default();
-    for activity in activities {
-        let (event, next) = end.append(tenant, at, actor.clone(), activity);
+    for told in told {
+        let (event, next) = end.append(tenant, at, actor.clone(), told);
         batch = batch.put(&records::audit_event(tenant, event.sequence), &event);
         end = next;
     }

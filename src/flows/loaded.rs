@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Foundation, Vestibule,
     directory::TenantView,
+    guests::{marks_of_proof, may_let_in},
     journey::{Journey, Proof, ways},
     person::{PersonRecords, Recognition},
     seen::Seen,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        InvitationId, LanguageTag,
+        InvitationId, LanguageTag, TenantId, VerifiedEmail,
         app::App,
         invitation::Invitation,
         journey::{Demands, Facts, Person, Recognised, SetUp, next},
@@ -23,7 +24,7 @@ use crate::{
     error::Code,
     store::{
         Entry, Key, StoreError,
-        records::{self, Assignment, Stored, take},
+        records::{self, Assignment, Barred, RecordKey, Stored, take},
     },
 };
 
@@ -44,6 +45,9 @@ pub struct Loaded {
     pub session: Option<Session>,
     /// The invitation whose link was opened.
     pub invitation: Option<Invitation>,
+    /// Whether they are yet to come, and what they have proven was a blocked user's who is deleted, whom their inviter could
+    /// not let in.
+    pub barred: bool,
     /// Whose account would be set up, where somebody wants to.
     pub account: Option<User>,
     /// Whom this browser has a session of, where somebody else was invited.
@@ -65,6 +69,22 @@ pub(super) struct Read {
 fn invitation_of(journey: &Journey) -> Option<InvitationId> {
     let opened = journey.invitation.as_ref().map(|opened| opened.id);
     opened.or_else(|| journey.seen.as_ref().map(Seen::user).filter(|user| user.is_pending())?.invitation)
+}
+
+/// Where it would be marked that what was proven in this journey was a blocked user's who is deleted.
+fn marks(tenant: TenantId, journey: &Journey) -> Vec<RecordKey<Barred>> {
+    let mailbox = journey.mailbox.as_ref().map(VerifiedEmail::address);
+    journey.proof.as_ref().map(|proof| marks_of_proof(tenant, &proof.identity, mailbox)).unwrap_or_default()
+}
+
+/// Whether such a mark keeps this user out: one who is yet to come, and was invited by somebody who may not let them in. The
+/// operator declares whom they like.
+async fn is_barred(foundation: &Foundation, view: &TenantView, records: &PersonRecords) -> Result<bool, StoreError> {
+    let Some(newest) = records.user.as_ref().filter(|user| user.value.is_pending()).and_then(|user| user.value.invitation) else {
+        return Ok(false);
+    };
+    let invitation = foundation.store.get(&records::invitation(view.tenant.id, newest)).await?;
+    Ok(invitation.is_some_and(|invitation| !may_let_in(&invitation.value.invited_by, &view.apps)))
 }
 
 impl Loaded {
@@ -121,11 +141,14 @@ impl Loaded {
             (None, None) => Vec::new(),
         };
         let invitation = invitation_of(journey).filter(|_| !of_person.is_empty());
+        let marks = marks(tenant, journey);
+        let marked: Vec<_> = marks.iter().map(|mark| mark.key().clone()).collect();
         let of_invitation = invitation.map(|id| records::invitation(tenant, id).key().clone());
-        let keys: Vec<_> = beside.iter().cloned().chain(of_invitation).chain(of_person).collect();
+        let keys: Vec<_> = beside.iter().cloned().chain(marked).chain(of_invitation).chain(of_person).collect();
         let found = if keys.is_empty() { Vec::new() } else { foundation.store.entries(&keys).await? };
         let mut entries = found.into_iter();
         let beside = entries.by_ref().take(beside.len()).collect();
+        let marked = entries.by_ref().take(marks.len()).filter(Option::is_some).count() > 0;
         let invitation: Option<Stored<Invitation>> = match invitation {
             Some(_) => take(&mut entries)?,
             None => None,
@@ -152,6 +175,7 @@ impl Loaded {
         };
         let mut loaded = Self { refused, ..Self::of(&records) };
         loaded.session = session.filter(|_| loaded.user.is_some()).cloned();
+        loaded.barred = marked && is_barred(foundation, view, &records).await?;
         loaded.invitation = opened.and(records.invitation.as_ref()).map(|stored| stored.value.clone());
         Ok(Read { loaded, records, beside })
     }
@@ -234,6 +258,7 @@ impl Loaded {
             mailbox: journey.mailbox.as_ref(),
             mailbox_proven: journey.mailbox_proven,
             invitation: journey.invitation.as_ref().and(self.invitation.as_ref()),
+            barred: self.barred,
             errand: journey.errand,
             set_up: journey.setting_up.then_some(SetUp { user: self.account.as_ref() }),
             assigned: self.assignment.is_some(),
@@ -267,6 +292,7 @@ impl Loaded {
             mailbox: None,
             mailbox_proven: None,
             invitation: None,
+            barred: false,
             errand: None,
             set_up: None,
             assigned: self.assignment.is_some(),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        EmailAddress, FederationId, LanguageTag, UserId, WebUrl,
+        EmailAddress, FederationId, InvitationId, LanguageTag, UserId, WebUrl,
         federation::Federation,
         invitation::Invitation,
         tenant::{AliasRedemption, IdentitySource},
@@ -120,7 +120,8 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let by_address = records::address(tenant, &address).key().clone();
     let invitation = journey.invitation.as_ref().map(|opened| records::invitation(tenant, opened.id).key().clone());
     let index: Vec<_> = [by_identity, by_address].into_iter().chain(invitation).collect();
-    let (asked, found) = vestibule.passcodes.ask(&view.tenant, &address, client, &index).await?;
+    let (asked, found) =
+        vestibule.passcodes.ask(&view.tenant, &address, client, invited_by_link(journey, &address), &index).await?;
     let mut found = found.into_iter();
     let mut holder = || take::<UserRef>(&mut found).map_err(StoreError::refusal);
     let holder = holder()?.or(holder()?).map(|index| index.value);
@@ -134,6 +135,11 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     mail_code(vestibule, view, journey, asked, &address, addressee).await?;
     journey.holder = Some(user);
     Ok(())
+}
+
+/// The invitation whose link was opened, if it went to this address.
+fn invited_by_link(journey: &Journey, address: &EmailAddress) -> Option<InvitationId> {
+    journey.invitation.as_ref().filter(|opened| opened.address.as_ref() == Some(address)).map(|opened| opened.id)
 }
 
 /// Whether the ticket of an open invitation lets somebody come with `address`. Whoever has it may then have a code sent there,
@@ -195,7 +201,8 @@ pub async fn send_mailbox_code(
 ) -> Result<(), Code> {
     let tenant = view.tenant.id;
     let index = [records::address(tenant, mailbox).key().clone()];
-    let (asked, found) = vestibule.passcodes.ask(&view.tenant, mailbox, client, &index).await?;
+    let (asked, found) =
+        vestibule.passcodes.ask(&view.tenant, mailbox, client, invited_by_link(journey, mailbox), &index).await?;
     let holder: Option<Stored<UserRef>> = take(&mut found.into_iter()).map_err(StoreError::refusal)?;
     let invited = vestibule.foundation.store.list(&records::all_invited(tenant, mailbox)).await.map_err(StoreError::refusal)?;
     let guest = holder.map(|holder| holder.value).filter(|holder| holder.guest);
@@ -215,7 +222,8 @@ pub async fn verify_mailbox(
     mailbox: &EmailAddress,
     typed: &str,
 ) -> Result<(), Code> {
-    let (proven, _) = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, mailbox, typed, &[]).await?;
+    let invited = invited_by_link(journey, mailbox);
+    let (proven, _) = vestibule.passcodes.verify(view.tenant.id, &journey.id.0, mailbox, typed, invited, &[]).await?;
     journey.prove_mailbox(proven, vestibule.foundation.now());
     Ok(())
 }
@@ -239,7 +247,8 @@ pub async fn verify_code(vestibule: &Vestibule, view: &TenantView, journey: &mut
     let recognition = Recognition { tenant, app, identity: &identity, address: Some(&address), likely, invited: None };
     // Who that is by a link is looked up with the invitation, for the next page.
     let beside = if journey.invitation.is_some() { Vec::new() } else { recognition.keys() };
-    let (email, read) = vestibule.passcodes.verify(tenant, &journey.id.0, &address, typed, &beside).await?;
+    let invited = invited_by_link(journey, &address);
+    let (email, read) = vestibule.passcodes.verify(tenant, &journey.id.0, &address, typed, invited, &beside).await?;
     let proof = VerifiedIdentity {
         identity: identity.clone(),
         source: IdentitySource::OneTimePasscode,

@@ -171,11 +171,11 @@ fn agreed(
     if let Some(credential) = journey.credential.as_ref().filter(|_| stored.value.is_pending()) {
         activities.push(Activity::AccountSetUp { user: user.id, with: credential.label().to_owned(), recovered: false });
     }
-    let actor = Actor::User(user.id);
-    after.user = Some(user);
     if !activities.is_empty() {
-        batch = audited(batch, tenant, head, now, &actor, activities);
+        let told = activities.into_iter().map(|activity: Activity| activity.to(&user));
+        batch = audited(batch, tenant, head, now, &Actor::User(user.id), told);
     }
+    after.user = Some(user);
     Ok((batch, after))
 }
 

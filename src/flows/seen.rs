@@ -29,11 +29,11 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What was read at `at` or later, if it was somebody's.
+    /// What was read at `at` or later, if it was somebody's who is not kept out.
     #[must_use]
     pub fn of(loaded: &Loaded, at: Timestamp) -> Option<Self> {
         let Loaded { acceptances, assignment, invitation, .. } = loaded.clone();
-        loaded.user.clone().map(|user| Self { at, user, acceptances, assignment, invitation })
+        loaded.user.clone().filter(|_| !loaded.barred).map(|user| Self { at, user, acceptances, assignment, invitation })
     }
 
     /// Who it was.

@@ -118,7 +118,7 @@ fn purpose(tenant: TenantId) -> Vec<u8> {
 /// # Errors
 /// When the store is unavailable: then the session has *not* ended and the caller must say so (checklist G-15).
 pub async fn end(foundation: &Foundation, session: &Session) -> Result<(), StoreError> {
-    end_because(foundation, session, Activity::SessionsRevoked { user: session.user }).await
+    end_because(foundation, session, Activity::SignedOut { user: session.user }).await
 }
 
 /// Ends a session everywhere, and says in the audit log why.

@@ -307,10 +307,14 @@ fn grantee(
     })
 }
 
-/// The address of a user: verified when it was proven at sign-in, or when the tenant vouches for its member.
+/// The address of a user: verified when it was proven at sign-in, or when the account that they sign in with was set up, or when the
+/// tenant vouches for its member.
 fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -> Option<KnownEmail> {
     if let Some(proven) = proven {
         return Some(KnownEmail::Verified(proven.clone()));
+    }
+    if let Some(proven) = user.proven_mailbox() {
+        return Some(KnownEmail::Verified(proven));
     }
     let mail = user.mail.as_ref()?;
     let vouched = (user.user_type == UserType::Member).then(|| view.tenant.verified_member_address(mail)).flatten();

@@ -174,7 +174,7 @@ impl Accounts {
         user: Option<UserId>,
         given: &Secret,
     ) -> Result<UserId, Code> {
-        let counter = Attempts::key(&self.ring, tenant, Purpose::Password, address);
+        let counter = Attempts::key(&self.ring, tenant, Purpose::Password, address.as_str().as_bytes());
         self.count_guess(tenant, &counter).await?;
         let key = password(tenant, user.unwrap_or(UserId(uuid::Uuid::nil())));
         let record = self.store.get(&key).await.map_err(StoreError::refusal)?.filter(|_| user.is_some());

@@ -1,4 +1,4 @@
-//! What is counted against an address: codes sent, and guesses.
+//! What is counted against an address: codes and invitations sent, and guesses. And against a person: invitations.
 //!
 //! An address that somebody types need not be anybody's, so what is stored must not grow with what is typed: counters sit
 //! in 2^20 places a tenant and kind, picked by a keyed hash. Two addresses that share a place share its limits, which
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{EmailAddress, TenantId},
+    domain::TenantId,
     seal::KeyRing,
     store::records::{RecordKey, kind},
 };
@@ -18,11 +18,19 @@ use crate::{
 /// How often a commit that lost a race is decided and tried again.
 pub(super) const RETRIES: usize = 16;
 
-/// The least time between two codes to one address.
-const SEND_GAP: SignedDuration = SignedDuration::from_secs(30);
-/// At most so many codes to one address in an hour, and in a day.
-const SENDS_AN_HOUR: usize = 5;
-const SENDS_A_DAY: usize = 10;
+/// How often something may be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// The least time between two.
+    pub(crate) gap: SignedDuration,
+    /// At most so many in an hour.
+    pub(crate) an_hour: usize,
+    /// At most so many in 24 hours.
+    pub(crate) a_day: usize,
+}
+
+/// What is sent to one address because somebody asks for it who has proven nothing.
+pub(super) const FOR_ANYBODY: Allowance = Allowance { gap: SignedDuration::from_secs(30), an_hour: 5, a_day: 10 };
 /// After so many failures in a row, and again after as many more, the address has to wait.
 const FAILURES_A_LOCK: u32 = 15;
 /// How long the first wait is; each further one is twice as long, up to the last.
@@ -33,16 +41,23 @@ const FORGET: SignedDuration = SignedDuration::from_hours(48);
 
 /// What is counted. The discriminant is part of stored keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
+    /// Codes sent to an address, and guesses at them.
     Passcode = 1,
+    /// Guesses at the password of an address.
     Password = 2,
+    /// That somebody asked to have the invitations of an address sent again.
     Invitation = 3,
+    /// Invitations mailed to an address.
+    Mail = 4,
+    /// Invitations that a person has mailed.
+    Inviter = 5,
 }
 
-/// The counters of one address (or of the few that share its place).
+/// The counters of one address or person (or of the few that share its place).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attempts {
-    /// When codes were sent in the last 24 hours; at most as many as may be.
+    /// When something was sent in the last 24 hours; at most as many as may be.
     #[serde(default)]
     sent: Vec<Timestamp>,
     /// Wrong guesses since the last right one.
@@ -54,15 +69,15 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// The record of an address.
-    pub(super) fn key(ring: &KeyRing, tenant: TenantId, purpose: Purpose, address: &EmailAddress) -> RecordKey<Self> {
-        let hash = ring.keyed_hash("attempts", &[tenant.as_bytes(), address.as_str().as_bytes()].concat());
+    /// The record of a `subject`: an address, or a user's id.
+    pub(crate) fn key(ring: &KeyRing, tenant: TenantId, purpose: Purpose, subject: &[u8]) -> RecordKey<Self> {
+        let hash = ring.keyed_hash("attempts", &[tenant.as_bytes(), subject].concat());
         let place = [hash[0] & 0x0f, hash[1], hash[2]];
         RecordKey::in_tenant(tenant, kind::COUNTER, &[&[purpose as u8], &place])
     }
 
     /// When the record may be forgotten, if it is written now.
-    pub(super) fn forget_at(now: Timestamp) -> Timestamp {
+    pub(crate) fn forget_at(now: Timestamp) -> Timestamp {
         now.saturating_add(FORGET).unwrap_or(Timestamp::MAX)
     }
 
@@ -89,17 +104,17 @@ impl Attempts {
         self.sent.pop();
     }
 
-    /// Counts a code that is to be sent now; `false`, and nothing counted, when there were too many.
+    /// Counts something that is to be sent now; `false`, and nothing counted, when there were too many.
     #[must_use]
-    pub(super) fn send(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn send(&mut self, now: Timestamp, allowance: Allowance) -> bool {
         // A clock that was set back makes earlier sends count as just now, never as long ago.
         let within = |span: SignedDuration| move |at: &&Timestamp| now.duration_since(**at) < span;
         let count = |span| self.sent.iter().filter(within(span)).count();
         let day = SignedDuration::from_hours(24);
         if self.locked(now)
-            || count(SEND_GAP) > 0
-            || count(SignedDuration::from_hours(1)) >= SENDS_AN_HOUR
-            || count(day) >= SENDS_A_DAY
+            || count(allowance.gap) > 0
+            || count(SignedDuration::from_hours(1)) >= allowance.an_hour
+            || count(day) >= allowance.a_day
         {
             return false;
         }
@@ -135,19 +150,19 @@ mod tests {
     #[test]
     fn o_04_sends_to_an_address_are_limited() {
         let mut attempts = Attempts::default();
-        let sent: Vec<_> = (0..86_400 + 3600).filter(|second| attempts.send(at(*second))).collect();
+        let sent: Vec<_> = (0..86_400 + 3600).filter(|second| attempts.send(at(*second), FOR_ANYBODY)).collect();
         assert_eq!(sent[..5], [0, 30, 60, 90, 120]);
         assert_eq!(sent[5..10], [3600, 3630, 3660, 3690, 3720]);
         assert_eq!(sent[10], 86_400, "then not before a day has passed");
-        assert!(attempts.sent.len() <= SENDS_A_DAY);
+        assert!(attempts.sent.len() <= FOR_ANYBODY.a_day);
     }
 
     #[test]
     fn a_clock_set_back_earns_no_codes() {
         let mut attempts = Attempts::default();
-        assert!(attempts.send(at(10_000)));
-        assert!(!attempts.send(at(0)) && !attempts.send(at(9_999)));
-        assert!(attempts.send(at(10_030)));
+        assert!(attempts.send(at(10_000), FOR_ANYBODY));
+        assert!(!attempts.send(at(0), FOR_ANYBODY) && !attempts.send(at(9_999), FOR_ANYBODY));
+        assert!(attempts.send(at(10_030), FOR_ANYBODY));
     }
 
     /// O-05: waits get longer, have an end, and a right guess ends them all.
@@ -161,7 +176,7 @@ mod tests {
             if let Some(until) = attempts.locked_until.filter(|until| at(now) < *until) {
                 let wait = until.duration_since(at(now)).as_secs();
                 assert!(attempts.locked(at(now + wait - 1)) && !attempts.locked(at(now + wait)));
-                assert!(!attempts.send(at(now)), "no code that could not be used");
+                assert!(!attempts.send(at(now), FOR_ANYBODY), "no code that could not be used");
                 waits.push(wait / 60);
                 now += wait;
             }
@@ -180,16 +195,12 @@ mod tests {
     fn counters_have_a_bounded_number_of_places() {
         let ring = KeyRing::parse(&KeyRing::generate(&SeededEntropy::new(1))).unwrap();
         let tenant = TenantId::random(&SeededEntropy::new(2));
-        let address: EmailAddress = "sam@fabrikam.example".parse().unwrap();
-        let key = Attempts::key(&ring, tenant, Purpose::Passcode, &address);
+        let address = b"sam@fabrikam.example";
+        let key = Attempts::key(&ring, tenant, Purpose::Passcode, address);
         let place = key.key().segments().nth(1).unwrap().to_vec();
         assert!(place.len() == 3 && place[0] < 16);
-        assert_ne!(key.key(), Attempts::key(&ring, tenant, Purpose::Password, &address).key());
+        assert_ne!(key.key(), Attempts::key(&ring, tenant, Purpose::Password, address).key());
         let other = KeyRing::parse(&KeyRing::generate(&SeededEntropy::new(3))).unwrap();
-        assert_ne!(
-            key.key(),
-            Attempts::key(&other, tenant, Purpose::Passcode, &address).key(),
-            "nobody outside can pick a place"
-        );
+        assert_ne!(key.key(), Attempts::key(&other, tenant, Purpose::Passcode, address).key(), "nobody outside can pick a place");
     }
 }

@@ -15,4 +15,4 @@ pub mod passcode;
 pub mod passkey;
 pub mod upstream;
 
-pub(crate) use attempts::{Attempts, LimiterClock};
+pub(crate) use attempts::{Allowance, Attempts, LimiterClock, Purpose};

@@ -14,10 +14,10 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempts::{Attempts, Purpose, RETRIES};
+use super::attempts::{Attempts, FOR_ANYBODY, Purpose, RETRIES};
 use crate::{
     clock::{Clock, Entropy},
-    domain::{EmailAddress, TenantId, VerifiedEmail, tenant::Tenant},
+    domain::{EmailAddress, InvitationId, TenantId, VerifiedEmail, tenant::Tenant},
     error::Code,
     seal::KeyRing,
     secret::{Secret, constant_time_eq},
@@ -66,6 +66,7 @@ pub struct Sent {
 pub struct Asked<'a> {
     tenant: &'a Tenant,
     address: &'a EmailAddress,
+    key: RecordKey<Attempts>,
     counter: Option<Stored<Attempts>>,
 }
 
@@ -102,8 +103,8 @@ impl Passcodes {
         Self { limits: SendLimits::new(clock.clone()), store, ring, clock, entropy }
     }
 
-    /// Asks whether a code may be sent to `address` for `client`. What is counted against the address is read, and what is
-    /// `beside` it in the same round trip.
+    /// Asks whether a code may be sent to `address` for `client`, who may have opened the link of an invitation to that address
+    /// (`invited`). What is counted against the address is read, and what is `beside` it in the same round trip.
     ///
     /// # Errors
     /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
@@ -113,16 +114,17 @@ impl Passcodes {
         tenant: &'a Tenant,
         address: &'a EmailAddress,
         client: IpAddr,
+        invited: Option<InvitationId>,
         beside: &[Key],
     ) -> Result<(Asked<'a>, Vec<Option<Entry>>), Code> {
         if !self.limits.admit(tenant.id, client) {
             return Err(Code::TooManyCodes);
         }
-        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
-        let keys: Vec<_> = std::iter::once(counter.key()).chain(beside).cloned().collect();
+        let key = self.counter(tenant.id, address, invited);
+        let keys: Vec<_> = std::iter::once(key.key()).chain(beside).cloned().collect();
         let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
         let counter = take(&mut entries).map_err(StoreError::refusal)?;
-        Ok((Asked { tenant, address, counter }, entries.collect()))
+        Ok((Asked { tenant, address, key, counter }, entries.collect()))
     }
 
     /// Whether an invitation may be mailed to `address` once more, for `client`: as often as codes are, each counted by itself.
@@ -135,13 +137,13 @@ impl Passcodes {
         if !self.limits.admit(tenant, client) {
             return Err(Code::TooManyCodes);
         }
-        let counter = Attempts::key(&self.ring, tenant, Purpose::Invitation, address);
+        let counter = Attempts::key(&self.ring, tenant, Purpose::Invitation, address.as_str().as_bytes());
         let mut races = Races::at_most(RETRIES);
         loop {
             let now = self.clock.now();
             let read = self.store.get(&counter).await.map_err(StoreError::refusal)?;
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            if !attempts.send(now) {
+            if !attempts.send(now, FOR_ANYBODY) {
                 return Ok(false);
             }
             let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&counter, read.as_ref());
@@ -169,7 +171,7 @@ impl Passcodes {
         known: bool,
         enqueue: impl Fn(Batch, &NewCode) -> Result<Batch, Code>,
     ) -> Result<Sent, Code> {
-        let Asked { tenant, address, counter: mut read } = asked;
+        let Asked { tenant, address, key: counter, counter: mut read } = asked;
         let now = self.clock.now();
         let life = SignedDuration::from_mins(tenant.policy.passcode_minutes.clamp(1, 30).into());
         let expires = now.saturating_add(life).unwrap_or(Timestamp::MAX);
@@ -179,11 +181,10 @@ impl Passcodes {
             self.entropy.fill(&mut mac);
         }
         let challenge = (self.challenge_key(tenant.id, journey, address), Challenge { mac, guesses: 0, expires });
-        let counter = Attempts::key(&self.ring, tenant.id, Purpose::Passcode, address);
         let mut races = Races::at_most(RETRIES);
         loop {
             let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            if !attempts.send(now) {
+            if !attempts.send(now, FOR_ANYBODY) {
                 return Ok(Sent { expires });
             }
             let batch = Batch::new(Partition::Tenant(tenant.id))
@@ -197,7 +198,8 @@ impl Passcodes {
         }
     }
 
-    /// Verifies what was typed for `address` in this journey. Spaces and dashes in it do not matter. Of several right
+    /// Verifies what was typed for `address` in this journey, by somebody who may have opened the link of an invitation to it, as
+    /// when they asked for the code. Spaces and dashes in it do not matter. Of several right
     /// answers at once, one succeeds; beside it comes what was read under the keys `beside`, of use to somebody who was right.
     ///
     /// # Errors
@@ -209,13 +211,14 @@ impl Passcodes {
         journey: &[u8; 16],
         address: &EmailAddress,
         typed: &str,
+        invited: Option<InvitationId>,
         beside: &[Key],
     ) -> Result<(VerifiedEmail, Vec<Option<Entry>>), Code> {
         // What cannot be a code is not worth a guess.
         let digits = typed_digits(typed).ok_or(Code::CodeWrong)?;
         let place = Place {
             challenge: self.challenge_key(tenant, journey, address),
-            counter: Attempts::key(&self.ring, tenant, Purpose::Passcode, address),
+            counter: self.counter(tenant, address, invited),
             partition: Partition::Tenant(tenant),
         };
         let offered = self.mac(tenant, journey, address, digits.expose());
@@ -259,6 +262,15 @@ impl Passcodes {
         let challenge = take(&mut entries).map_err(StoreError::refusal)?;
         let counter = take(&mut entries).map_err(StoreError::refusal)?;
         Ok((challenge, counter, entries.collect()))
+    }
+
+    /// What is counted against an address. Whoever has the link of an invitation to it is counted by that: strangers, who can use
+    /// up the codes of an address that they know, and have it wait by wrong guesses, do not keep its holder out (checklist O-05).
+    fn counter(&self, tenant: TenantId, address: &EmailAddress, invited: Option<InvitationId>) -> RecordKey<Attempts> {
+        let address = address.as_str().as_bytes();
+        // No address has a zero in it.
+        let subject = invited.map_or_else(|| address.to_vec(), |id| [address, b"\0", id.as_bytes()].concat());
+        Attempts::key(&self.ring, tenant, Purpose::Passcode, &subject)
     }
 
     /// The address is in the name, too: a guess for an address that no code was asked for counts against nobody.

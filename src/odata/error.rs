@@ -199,7 +199,11 @@ impl Error {
 
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        Self::new(ErrorCode::of(code), format!("{} {}", code.sentence(), code.next_step())).with(code)
+        let error = Self::new(ErrorCode::of(code), format!("{} {}", code.sentence(), code.next_step())).with(code);
+        match code {
+            Code::TooManyMails => error.retry_after(3600),
+            _ => error,
+        }
     }
 }
 

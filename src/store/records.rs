@@ -130,6 +130,13 @@ pub struct Tombstone {
     pub deleted: Timestamp,
 }
 
+/// That an address or an identity was a deleted user's who was blocked. It ends with the time in which they can be restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barred {
+    /// The user.
+    pub user: UserId,
+}
+
 /// That the holder of an address wants no invitations of this tenant by mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationsBlocked {
@@ -140,6 +147,13 @@ pub struct InvitationsBlocked {
 /// Somebody who was invited under an address, whether or not the address leads to them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitedIndex {
+    /// Who.
+    pub user: UserId,
+}
+
+/// Somebody who has an address that leads to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoHeld {
     /// Who.
     pub user: UserId,
 }
@@ -257,7 +271,11 @@ tenant_keys! {
     /// Who holds an address.
     address(address: &EmailAddress) -> UserRef = ADDRESS_INDEX [address.as_str().as_bytes()];
     /// Whom an identity is bound to.
-    identity(identity: &Identity) -> UserRef = IDENTITY_INDEX [crate::secret::SecretHash::of(format!("{}\0{}", identity.issuer, identity.subject).as_bytes()).as_bytes()];
+    identity(identity: &Identity) -> UserRef = IDENTITY_INDEX [&hash_of(identity)];
+    /// Whether an address was a blocked user's who is deleted.
+    barred_address(address: &EmailAddress) -> Barred = BARRED [crate::secret::SecretHash::of(address.as_str().as_bytes()).as_bytes()];
+    /// Whether an identity was.
+    barred_identity(identity: &Identity) -> Barred = BARRED [&hash_of(identity)];
     /// A user's answers to agreements.
     acceptances(user: UserId) -> Acceptances = ACCEPTANCES [user.as_bytes()];
     /// Whether a user is assigned to an app.
@@ -272,6 +290,10 @@ tenant_keys! {
     invited(address: &EmailAddress, user: UserId) -> InvitedIndex = INVITED_INDEX [address.as_str().as_bytes(), user.as_bytes()];
     /// All who were invited under an address.
     all_invited(address: &EmailAddress) -> InvitedIndex = INVITED_INDEX [address.as_str().as_bytes()];
+    /// That a user has an address that leads to somebody else.
+    also_held(address: &EmailAddress, user: UserId) -> AlsoHeld = ALSO_HELD [address.as_str().as_bytes(), user.as_bytes()];
+    /// All who have an address that leads to somebody else.
+    all_also_held(address: &EmailAddress) -> AlsoHeld = ALSO_HELD [address.as_str().as_bytes()];
     /// A user who was deleted.
     deleted_user(id: UserId) -> DeletedUser = DELETED_USER [id.as_bytes()];
     /// All users who were deleted and can be restored. A prefix: read it in pages.
@@ -314,6 +336,11 @@ tenant_keys! {
     audit_events() -> audit::Event = AUDIT_EVENT [];
     /// The end of the audit log.
     audit_head() -> audit::Head = AUDIT_HEAD [];
+}
+
+/// An identity in keys. No address has a zero in it, so that none has the same hash.
+fn hash_of(identity: &Identity) -> [u8; 32] {
+    *crate::secret::SecretHash::of(format!("{}\0{}", identity.issuer, identity.subject).as_bytes()).as_bytes()
 }
 
 /// The bytes of a document, chunk by chunk.

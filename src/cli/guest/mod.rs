@@ -34,7 +34,7 @@ pub(super) enum Guest {
     Show(Box<show::Show>),
     /// Sends a guest who has not come yet a new link, which ends the one before.
     Resend(Box<invite::Resend>),
-    /// Takes an open invitation back: its link ends.
+    /// Takes an invitation back: its link ends, and its guest does not come in until invited once more.
     Revoke(Box<lifecycle::Revoke>),
     /// Has a guest prove once more who they are, with a new invitation; object, apps and rights stay.
     Reset(Box<invite::Reset>),

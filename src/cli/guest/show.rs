@@ -71,7 +71,11 @@ fn lines(user: &Value) -> Vec<(&'static str, String)> {
     }
     let invitation = &user["vestibuleInvitation"];
     if invitation.is_object() {
-        lines.push(("Invitation", format!("{}, made {}", text(&invitation["state"]), since(&invitation["createdDateTime"]))));
+        let state = match text(&invitation["state"]) {
+            state if state == "Revoked" => format!("{state} (no link leads in until invited once more)"),
+            state => state,
+        };
+        lines.push(("Invitation", format!("{state}, made {}", since(&invitation["createdDateTime"]))));
         if invitation["expirationDateTime"].is_string() {
             lines.push(("  ends", since(&invitation["expirationDateTime"])));
         }

@@ -75,6 +75,7 @@ fn facts<'a>(tenant: &'a Tenant, person: Person<'a>, agreements: &'a [Agreement]
         mailbox: None,
         mailbox_proven: None,
         invitation: None,
+        barred: false,
         errand: None,
         set_up: None,
         assigned: false,

@@ -9,12 +9,13 @@ use crate::domain::{
 
 pub(crate) fn guest(mail: &str, bound: Option<&str>) -> User {
     let external = match bound {
-        None => ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH },
+        None => ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH, revoked: false },
         Some(subject) => ExternalUserState::Accepted {
             since: Timestamp::UNIX_EPOCH,
             identity: Identity { issuer: "https://home.example".into(), subject: subject.into() },
             source: IdentitySource::HomeOrganisation,
             permissions_accepted: Timestamp::UNIX_EPOCH,
+            mailbox: None,
         },
     };
     User {

@@ -45,7 +45,13 @@ impl Bench {
 
     fn accepted(&self, source: IdentitySource) -> ExternalUserState {
         let now = self.house.foundation.now();
-        ExternalUserState::Accepted { since: now, identity: identity(&self.view, self.maria), source, permissions_accepted: now }
+        ExternalUserState::Accepted {
+            since: now,
+            identity: identity(&self.view, self.maria),
+            source,
+            permissions_accepted: now,
+            mailbox: None,
+        }
     }
 
     async fn change(&self, change: impl Fn(&Self, &mut User)) {
@@ -139,7 +145,11 @@ async fn an_account_is_set_up_anew_only_for_who_signs_in_with_one() {
         bench.change(|bench, user| user.external = Some(bench.accepted(source))).await;
         assert_eq!(try_it().await, Err(Code::BoundToAnotherIdentity), "{source:?}");
     }
-    bench.change(|_, user| user.external = Some(ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH })).await;
+    bench
+        .change(|_, user| {
+            user.external = Some(ExternalUserState::PendingAcceptance { since: Timestamp::UNIX_EPOCH, revoked: false })
+        })
+        .await;
     assert_eq!(try_it().await, Err(Code::BoundToAnotherIdentity), "that is for redemption to do");
     let nobody =
         recover(&bench.vestibule, &bench.view, UserId(uuid::Uuid::nil()), Some(bench.house.foundation.now()), &second).await;

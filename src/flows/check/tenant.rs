@@ -24,7 +24,7 @@ use crate::{
     seal::KeyRing,
     store::{
         Entry, Key,
-        records::{self, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
+        records::{self, Barred, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
     },
 };
 
@@ -55,6 +55,8 @@ pub(super) struct TenantCheck<'a> {
     invited: HashMap<Key, UserId>,
     /// Who holds an address; more than one may, and the index names one of them.
     addresses: HashMap<EmailAddress, Vec<UserRef>>,
+    /// Those of them to whom the address does not lead, by the names of the entries that say so.
+    also_held: HashMap<Key, UserId>,
     /// Who is bound to an identity, by the name of its index entry.
     identities: HashMap<Key, UserId>,
     families: HashMap<GrantId, SessionId>,
@@ -90,6 +92,7 @@ impl<'a> TenantCheck<'a> {
             known_invitations: HashSet::new(),
             invited: HashMap::new(),
             addresses: HashMap::new(),
+            also_held: HashMap::new(),
             identities: HashMap::new(),
             families: HashMap::new(),
             audit: None,
@@ -157,6 +160,12 @@ impl<'a> TenantCheck<'a> {
             kind::INVITED_INDEX if self.invited.remove(key) != user_of_index(key) => {
                 findings.about(key, "its user was not invited under it");
             }
+            kind::ALSO_HELD if self.also_held.remove(key) != user_of_index(key) => {
+                findings.about(key, "its user does not have the address, or it leads to that user");
+            }
+            kind::BARRED if !self.deleted.contains(&read::<Barred>(value)?.user) => {
+                findings.about(key, "its user is not among those who were deleted and can be restored");
+            }
             kind::REFRESH_FAMILY => {
                 let family: RefreshFamily = read(value)?;
                 self.sealed(key, |tenant, ring| family.opens(tenant, ring), findings);
@@ -206,6 +215,12 @@ impl<'a> TenantCheck<'a> {
         for user in self.invited.values() {
             findings.about(records::user(tenant, *user).key(), "the address that it was invited under does not lead to it");
         }
+        for user in self.also_held.values() {
+            findings.about(
+                records::user(tenant, *user).key(),
+                "one of its addresses leads to somebody else, and will not pass to it",
+            );
+        }
         for user in self.identities.values() {
             findings.about(records::user(tenant, *user).key(), "the identity that it is bound to does not lead to it");
         }
@@ -242,8 +257,13 @@ impl<'a> TenantCheck<'a> {
     }
 
     fn address(&mut self, key: &Key, index: &UserRef, findings: &mut Findings) {
-        let address = key.segments().next().and_then(|segment| std::str::from_utf8(segment).ok()?.parse().ok());
-        let holders = address.and_then(|address| self.addresses.remove(&address));
+        let address: Option<EmailAddress> =
+            key.segments().next().and_then(|segment| std::str::from_utf8(segment).ok()?.parse().ok());
+        let holders = address.as_ref().and_then(|address| self.addresses.remove(address));
+        let others = holders.iter().flatten().map(|holder| holder.user).filter(|user| *user != index.user);
+        if let Some(address) = &address {
+            self.also_held.extend(others.map(|user| (records::also_held(self.tenant, address, user).key().clone(), user)));
+        }
         match holders.iter().flatten().find(|holder| holder.user == index.user) {
             Some(holder) if holder == index => {}
             Some(_) => findings.about(key, format_args!("says of user {} what is not so", index.user)),

@@ -62,6 +62,7 @@ impl Scene {
             identity: identity.clone(),
             source: IdentitySource::HomeOrganisation,
             permissions_accepted: now,
+            mailbox: None,
         });
         let sign_in = SignIn {
             user: maria.id,

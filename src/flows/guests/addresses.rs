@@ -1,8 +1,8 @@
 //! Which user an address leads to: the rules of the address index, for everything that gives or takes addresses.
 //!
 //! More than one object of a tenant may have an address; the index leads to the one that had it first. Who comes later needs
-//! the link in the mail (decision 4). When the first one lets go of it, the address passes to a guest who was invited under
-//! it, if there is one.
+//! the link in the mail (decision 4), and is remembered: when the first one lets go of it, the address passes to one of those
+//! who have it still.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     domain::{EmailAddress, TenantId, UserId, user::User},
     store::{
         Batch, StoreError,
-        records::{self, Store, Stored, UserRef},
+        records::{self, AlsoHeld, Store, Stored, UserRef},
     },
 };
 
@@ -23,35 +23,54 @@ pub(in crate::flows) struct Addresses {
 struct Holder {
     stored: Option<Stored<UserRef>>,
     now: Option<UserId>,
+    /// Who has come to have it beside that user in this change, and who has let go of it.
+    also: Vec<UserRef>,
+    gone: Vec<UserId>,
 }
 
 /// What has to be written to keep the index in step.
 #[derive(Default)]
 pub(in crate::flows) struct Reindexed(Vec<Entry>);
 
-struct Entry {
-    address: EmailAddress,
-    read: Option<Stored<UserRef>>,
-    /// The user whom the address passes to, as read.
-    heir: Option<Stored<User>>,
-    after: Option<UserRef>,
+enum Entry {
+    /// The address leads to somebody, or to nobody.
+    Leads {
+        address: EmailAddress,
+        read: Option<Stored<UserRef>>,
+        /// The user whom the address passes to, as read.
+        heir: Option<Box<Stored<User>>>,
+        after: Option<UserRef>,
+    },
+    /// Somebody has it whom it does not lead to, or no longer does.
+    AlsoHeld { address: EmailAddress, user: UserId, held: bool },
 }
 
 impl Reindexed {
     /// Adds it to a batch.
-    pub(in crate::flows) fn write(self, mut batch: Batch, tenant: TenantId) -> Batch {
-        for Entry { address, read, heir, after } in self.0 {
-            let key = records::address(tenant, &address);
-            batch = batch.unchanged(&key, read.as_ref());
-            if let Some(heir) = heir {
-                batch = batch.unchanged(&records::user(tenant, heir.value.id), Some(&heir));
+    pub(in crate::flows) fn write(self, batch: Batch, tenant: TenantId) -> Batch {
+        self.0.into_iter().fold(batch, |batch, entry| entry.write(batch, tenant))
+    }
+}
+
+impl Entry {
+    fn write(self, batch: Batch, tenant: TenantId) -> Batch {
+        match self {
+            Self::Leads { address, read, heir, after } => {
+                let key = records::address(tenant, &address);
+                let mut batch = batch.unchanged(&key, read.as_ref());
+                if let Some(heir) = heir {
+                    batch = batch.unchanged(&records::user(tenant, heir.value.id), Some(&heir));
+                }
+                match after {
+                    Some(entry) => batch.put(&key, &entry),
+                    None => batch.delete(&key),
+                }
             }
-            batch = match after {
-                Some(entry) => batch.put(&key, &entry),
-                None => batch.delete(&key),
-            };
+            Self::AlsoHeld { address, user, held: true } => {
+                batch.put(&records::also_held(tenant, &address, user), &AlsoHeld { user })
+            }
+            Self::AlsoHeld { address, user, held: false } => batch.delete(&records::also_held(tenant, &address, user)),
         }
-        batch
     }
 }
 
@@ -76,7 +95,7 @@ impl Addresses {
             Entry::Vacant(unknown) => {
                 let stored = store.get(&records::address(self.tenant, address)).await?;
                 let now = stored.as_ref().map(|stored| stored.value.user);
-                Ok(unknown.insert(Holder { stored, now }))
+                Ok(unknown.insert(Holder { stored, now, also: Vec::new(), gone: Vec::new() }))
             }
         }
     }
@@ -95,15 +114,20 @@ impl Addresses {
         let mut changes = Reindexed::default();
         let let_go = |address: &&EmailAddress| after.is_none_or(|after| !after.holds(address));
         for address in before.into_iter().flat_map(User::addresses).filter(let_go) {
-            let user = before.map(|before| before.id);
-            if self.read(store, address).await?.now != user {
+            let Some(user) = before.map(|before| before.id) else { continue };
+            let holder = self.read(store, address).await?;
+            holder.also.retain(|also| also.user != user);
+            holder.gone.push(user);
+            if holder.now != Some(user) {
+                changes.0.push(Entry::AlsoHeld { address: address.clone(), user, held: false });
                 continue;
             }
-            let heir = heir(store, self.tenant, address, user).await?;
+            let (heir, after) = self.heir(store, address).await?;
             let holder = self.read(store, address).await?;
-            holder.now = heir.as_ref().map(|heir| heir.value.id);
-            let passes_to = heir.as_ref().map(|heir| UserRef::to(&heir.value));
-            changes.0.push(Entry { address: address.clone(), read: holder.stored.clone(), heir, after: passes_to });
+            holder.now = after.as_ref().map(|after| after.user);
+            let passed = holder.now.map(|user| Entry::AlsoHeld { address: address.clone(), user, held: false });
+            changes.0.push(Entry::Leads { address: address.clone(), read: holder.stored.clone(), heir, after });
+            changes.0.extend(passed);
         }
         let Some(user) = after else { return Ok(changes) };
         for address in user.addresses() {
@@ -112,27 +136,36 @@ impl Addresses {
             if holder.now.is_none() || stale {
                 holder.now = Some(user.id);
                 let read = holder.stored.clone();
-                changes.0.push(Entry { address: address.clone(), read, heir: None, after: Some(entry) });
+                changes.0.push(Entry::Leads { address: address.clone(), read, heir: None, after: Some(entry) });
+            } else if holder.now != Some(user.id) && before.is_none_or(|before| !before.holds(address)) {
+                holder.also.push(entry);
+                changes.0.push(Entry::AlsoHeld { address: address.clone(), user: user.id, held: true });
             }
         }
         Ok(changes)
     }
-}
 
-/// Another guest who was invited under an address and has it still.
-async fn heir(
-    store: &Store,
-    tenant: TenantId,
-    address: &EmailAddress,
-    but: Option<UserId>,
-) -> Result<Option<Stored<User>>, StoreError> {
-    for invited in store.list(&records::all_invited(tenant, address)).await? {
-        if Some(invited.value.user) != but
-            && let Some(user) = store.get(&records::user(tenant, invited.value.user)).await?
-            && user.value.holds(address)
-        {
-            return Ok(Some(user));
+    /// Whom an address passes to that was let go of: somebody who comes to have it in this change, or who had it before, as
+    /// they were read.
+    async fn heir(
+        &mut self,
+        store: &Store,
+        address: &EmailAddress,
+    ) -> Result<(Option<Box<Stored<User>>>, Option<UserRef>), StoreError> {
+        let tenant = self.tenant;
+        let holder = self.read(store, address).await?;
+        if !holder.also.is_empty() {
+            return Ok((None, Some(holder.also.remove(0))));
         }
+        for also in store.list(&records::all_also_held(tenant, address)).await? {
+            if !holder.gone.contains(&also.value.user)
+                && let Some(user) = store.get(&records::user(tenant, also.value.user)).await?
+                && user.value.holds(address)
+            {
+                let after = UserRef::to(&user.value);
+                return Ok((Some(Box::new(user)), Some(after)));
+            }
+        }
+        Ok((None, None))
     }
-    Ok(None)
 }

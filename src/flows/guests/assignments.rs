@@ -1,6 +1,6 @@
 //! Which apps a user may open, and as what.
 
-use super::{Act, Administration, Changes, TEXT_MAX, check_text};
+use super::{Act, Administration, Changes, check_role};
 use crate::{
     domain::{AppId, UserId, audit::Activity},
     error::Code,
@@ -19,7 +19,7 @@ impl Administration<'_> {
     /// nothing has changed.
     pub async fn assign(&self, user: UserId, app: AppId, role: Option<String>) -> Result<Assignment, Code> {
         if let Some(role) = &role {
-            check_text(role, TEXT_MAX)?;
+            check_role(role)?;
         }
         if !self.view.apps.contains_key(&app) {
             return Err(Code::ObjectUnknown);
@@ -39,7 +39,7 @@ impl Administration<'_> {
                 let batch = batch.unchanged(&records::user(tenant, user), Some(&stored));
                 batch.unchanged(&key, known.as_ref()).put(&key, &assignment)
             });
-            changes.tell(Activity::AppAssigned { user, app });
+            changes.tell(Activity::AppAssigned { user, app }.to(&stored.value));
             if act.commit(&moment, changes).await? {
                 return Ok(assignment);
             }
@@ -55,12 +55,12 @@ impl Administration<'_> {
         let mut act = Act::begin(*self).await;
         loop {
             let moment = act.moment().await?;
-            self.user(user, None).await?;
+            let stored = self.user(user, None).await?;
             let known = self.foundation.store.get(&key).await.map_err(StoreError::refusal)?;
             let known: Stored<Assignment> = known.ok_or(Code::ObjectUnknown)?;
             let mut changes = Changes::of(tenant);
             changes.write(|batch| batch.unchanged(&key, Some(&known)).delete(&key));
-            changes.tell(Activity::AppUnassigned { user, app });
+            changes.tell(Activity::AppUnassigned { user, app }.to(&stored.value));
             if act.commit(&moment, changes).await? {
                 return Ok(());
             }

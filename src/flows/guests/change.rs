@@ -165,7 +165,7 @@ impl Administration<'_> {
         let reindexed = addresses.reindex(store, Some(before), Some(wanted)).await.map_err(StoreError::refusal)?;
         changes.put_user(tenant, Some(stored), wanted);
         changes.write(|batch| reindexed.write(batch, tenant));
-        told(before, wanted).into_iter().for_each(|activity| changes.tell(activity));
+        told(before, wanted).into_iter().for_each(|activity| changes.tell(activity.to(before)));
         if before.account_enabled != wanted.account_enabled {
             changes.cut_off(tenant, wanted, !wanted.account_enabled, moment.now);
         }
@@ -174,7 +174,8 @@ impl Administration<'_> {
             && latest.invitation.value.state == InvitationState::Open
             && latest.invitation.value.address.as_ref().is_some_and(|address| !wanted.holds(address))
         {
-            self.take_back(&mut changes, latest, moment);
+            let ended = self.take_back(&mut changes, latest, moment);
+            changes.tell(Activity::InvitationRevoked { user: ended.user, invitation: ended.id }.to(before));
         }
         Ok(changes)
     }
@@ -201,7 +202,7 @@ impl Administration<'_> {
             let mut changes = Changes::of(tenant);
             changes.put_user(tenant, Some(&stored), &user);
             changes.cut_off(tenant, &user, !user.account_enabled, moment.now);
-            changes.tell(Activity::SessionsRevoked { user: id });
+            changes.tell(Activity::SessionsRevoked { user: id }.to(&user));
             if act.commit(&moment, changes).await? {
                 return Ok(user);
             }

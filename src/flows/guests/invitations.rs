@@ -8,7 +8,7 @@ use crate::{
         EmailAddress, InvitationId, UserId,
         audit::Activity,
         invitation::{Invitation, InvitationState},
-        user::{User, UserType},
+        user::{ExternalUserState, User, UserType},
     },
     error::Code,
     mail::{INVITATION_TRIED, Invitation as InvitationLetter, Inviter},
@@ -68,7 +68,8 @@ impl Administration<'_> {
         self.invite(&Invite { address, ..again(user, expected, Purpose::Reset, send) }).await
     }
 
-    /// Takes back the invitation of a guest who has not come yet: its link ends. Taking it back twice is the same.
+    /// Takes back the invitation of a guest who has not come yet: its link ends, and they do not come in by a direct link
+    /// either, until they are invited once more. Taking it back twice is the same.
     ///
     /// # Errors
     /// [`Code::NotAGuest`] for somebody without an invitation, [`Code::AlreadyAccepted`], [`Code::ObjectUnknown`],
@@ -79,13 +80,18 @@ impl Administration<'_> {
             let moment = act.moment().await?;
             let mut changes = Changes::of(self.tenant());
             let stored = self.user(user, expected).await?;
-            let latest = self.latest(&stored.value).await?.ok_or(Code::NotAGuest)?;
-            if matches!(latest.invitation.value.state, InvitationState::Redeemed { .. }) {
-                return Err(Code::AlreadyAccepted);
-            }
-            let key = records::user(self.tenant(), user);
-            changes.write(|batch| batch.unchanged(&key, Some(&stored)));
+            let mut guest = stored.value.clone();
+            let Some(ExternalUserState::PendingAcceptance { revoked, .. }) = &mut guest.external else {
+                return Err(if guest.external.is_some() { Code::AlreadyAccepted } else { Code::NotAGuest });
+            };
+            let was_revoked = std::mem::replace(revoked, true);
+            let latest = self.latest(&guest).await?.ok_or(Code::NotAGuest)?;
+            let id = latest.invitation.value.id;
             let invitation = self.take_back(&mut changes, latest, &moment);
+            if !was_revoked {
+                changes.put_user(self.tenant(), Some(&stored), &guest);
+                changes.tell(Activity::InvitationRevoked { user, invitation: id }.to(&guest));
+            }
             if act.commit(&moment, changes).await? {
                 return Ok(invitation);
             }
@@ -101,7 +107,7 @@ impl Administration<'_> {
         Ok(invitation.map(|invitation| Latest { invitation, delivery }))
     }
 
-    /// Ends an open invitation; any other stays as it is.
+    /// Ends an open invitation; any other stays as it is. Who it was for may still come by a direct link.
     pub(super) fn take_back(&self, changes: &mut Changes, latest: Latest, moment: &Moment) -> Invitation {
         let Latest { invitation: stored, delivery } = latest;
         let mut invitation = stored.value.clone();
@@ -112,7 +118,6 @@ impl Administration<'_> {
             if let Some(delivery) = &delivery {
                 changes.write(|batch| self.outbox().withdraw(batch, self.tenant(), delivery, None));
             }
-            changes.tell(Activity::InvitationRevoked { user: invitation.user, invitation: invitation.id });
         }
         invitation
     }
@@ -173,7 +178,15 @@ impl Administration<'_> {
             changes.write(|batch| batch.put(&records::invited(tenant, address, user.id), &under));
         }
         user.invitation = Some(invitation.id);
-        changes.tell(Activity::Invited { user: user.id, invitation: invitation.id, mail: invite.send.is_some() });
+        if let Some(ExternalUserState::PendingAcceptance { revoked, .. }) = &mut user.external {
+            *revoked = false;
+        }
+        let (id, mail) = (invitation.id, invite.send.is_some());
+        let told = match invite.purpose {
+            Purpose::Resend => Activity::InvitationResent { user: user.id, invitation: id, mail },
+            Purpose::Invite | Purpose::Reset => Activity::Invited { user: user.id, invitation: id, mail },
+        };
+        changes.tell(told.to(user));
         let link = Invitation::link(&self.foundation.public_url, tenant, invitation.id, &ticket);
         let mail = match &invite.send {
             None => Posted::Nothing,
@@ -200,7 +213,7 @@ impl Administration<'_> {
         Ok(Outcome::Open { invitation: Box::new(invitation), link, mail })
     }
 
-    /// Queues the mail, unless the guest wants no more of them.
+    /// Queues the mail, unless the guest wants no more of them, and the note to somebody else.
     async fn post(
         &self,
         changes: &mut Changes,
@@ -218,14 +231,17 @@ impl Administration<'_> {
             let state = DeliveryState::Suppressed { at: moment.now };
             let delivery = Delivery { invitation: invitation.id, attempts: 0, last_error: None, state };
             changes.write(|batch| batch.put(&records::delivery(tenant, invitation.id), &delivery));
-            changes.tell(Activity::InvitationMailSuppressed { user: invitation.user, invitation: invitation.id });
+            changes.tell(Activity::InvitationMailSuppressed { user: guest.id, invitation: invitation.id }.to(guest));
             return Ok(Posted::Suppressed);
         }
+        let cc = match message.cc.as_ref().filter(|cc| *cc != letter.to) {
+            Some(cc) if !wants_none(cc).await? => Some(cc),
+            _ => None,
+        };
+        self.count_mails(changes, std::iter::once(letter.to).chain(cc), moment.now).await?;
         let mail = letter.mail(self.sender).map_err(|_| Code::Internal)?;
         changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
-        if let Some(cc) = message.cc.as_ref().filter(|cc| *cc != letter.to)
-            && !wants_none(cc).await?
-        {
+        if let Some(cc) = cc {
             let notice = letter.notice(self.sender, cc, &guest.display_name).map_err(|_| Code::Internal)?;
             let until = moment.now.saturating_add(INVITATION_TRIED).unwrap_or(Timestamp::MAX);
             changes.write(|batch| outbox.enqueue(batch, tenant, &notice, until, false));

@@ -137,9 +137,9 @@ impl Administration<'_> {
     ///
     /// # Errors
     /// [`Code::NotPermitted`], [`Code::InvitingOff`], [`Code::RedirectNotAllowed`], [`Code::OwnDomain`],
-    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::AddressMissing`], [`Code::AddressNotOfUser`],
+    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::InviteeBarred`], [`Code::AddressMissing`], [`Code::AddressNotOfUser`],
     /// [`Code::NotAGuest`], [`Code::AlreadyAccepted`], [`Code::ObjectUnknown`], [`Code::SponsorUnknown`],
-    /// [`Code::PropertyInvalid`], [`Code::VersionOutdated`]; or the store's failure. Then nothing has changed.
+    /// [`Code::PropertyInvalid`], [`Code::VersionOutdated`], [`Code::TooManyMails`]; or the store's failure. Then nothing has changed.
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Code> {
         self.check(invite)?;
         let mut act = Act::begin(*self).await;
@@ -187,7 +187,7 @@ impl Administration<'_> {
                 let user = self.new_user(invite, &address, held, moment);
                 let tombstone = records::tombstone(self.tenant(), user.id);
                 changes.write(|batch| batch.absent(&tombstone));
-                changes.tell(Activity::UserAdded { user: user.id });
+                changes.tell(Activity::UserAdded { user: user.id }.to(&user));
                 (None, user, Some(address))
             }
             Whom::Existing(stored, address) => {
@@ -214,6 +214,9 @@ impl Administration<'_> {
         };
         if let Some(address) = &address {
             self.admits(address)?;
+            if invite.purpose != Purpose::Resend {
+                self.check_bar(address).await?;
+            }
         }
         if before.is_some() {
             // The invited address is the one that people see (b2b-facts section 5.3), where it leads to the user.
@@ -309,7 +312,7 @@ impl Administration<'_> {
             mail,
             preferred_language: invite.language.clone(),
             account_enabled: true,
-            external: Some(ExternalUserState::PendingAcceptance { since: moment.now }),
+            external: Some(ExternalUserState::PendingAcceptance { since: moment.now, revoked: false }),
             sessions_valid_from: moment.now,
             created: moment.now,
             principal_name: name.unwrap_or_default(),
@@ -325,10 +328,10 @@ impl Administration<'_> {
         let (store, tenant) = (&self.foundation.store, self.tenant());
         changes.unlink(store, tenant, user).await.map_err(StoreError::refusal)?;
         belongings::remove_credentials(store, changes, tenant, user.id).await.map_err(StoreError::refusal)?;
-        user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now });
+        user.external = Some(ExternalUserState::PendingAcceptance { since: moment.now, revoked: false });
         user.sessions_valid_from = moment.now;
         changes.cut_off(tenant, user, false, moment.now);
-        changes.tell(Activity::RedemptionReset { user: user.id });
+        changes.tell(Activity::RedemptionReset { user: user.id }.to(user));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Deleting, restoring, and deleting for good (b2b-facts section 11).
 
-use super::{Act, Addresses, Administration, Changes, belongings};
+use super::{Act, Addresses, Administration, Changes, barred, belongings};
 use crate::{
     domain::{
         UserId,
@@ -17,7 +17,8 @@ use crate::{
 
 impl Administration<'_> {
     /// Deletes a user. They are out at once, at every door; nothing leads to them any more, and their invitation ends. For 30
-    /// days they can be restored with all that is theirs. Of somebody who does it to themselves, the audit log says that they
+    /// days they can be restored with all that is theirs; and if they were blocked, the same person comes back only by who
+    /// might have unblocked them. Of somebody who does it to themselves, the audit log says that they
     /// left.
     ///
     /// # Errors
@@ -45,6 +46,7 @@ impl Administration<'_> {
             changes.write(|batch| reindexed.write(batch, tenant));
             changes.unlink(store, tenant, &stored.value).await.map_err(StoreError::refusal)?;
             belongings::keep(store, &mut changes, (tenant, id), Some(gone)).await.map_err(StoreError::refusal)?;
+            barred::bar(&mut changes, tenant, &stored.value, gone);
             if let Some(latest) = self.latest(&stored.value).await? {
                 let invitation = &latest.invitation.value;
                 let state = match &invitation.state {
@@ -55,15 +57,16 @@ impl Administration<'_> {
                     changes.write(|batch| batch.delete(&records::invited(tenant, address, id)));
                 }
                 if invitation.state == InvitationState::Open {
-                    changes.tell(Activity::InvitationRevoked { user: id, invitation: invitation.id });
+                    changes.tell(Activity::InvitationRevoked { user: id, invitation: invitation.id }.to(&stored.value));
                 }
                 self.keep(&mut changes, &latest, state, Some(gone));
             }
             changes.cut_off(tenant, &deleted.user, true, moment.now);
-            changes.tell(match self.actor {
+            let told = match self.actor {
                 Actor::User(actor) if *actor == id => Activity::UserLeft { user: id },
                 _ => Activity::UserDeleted { user: id },
-            });
+            };
+            changes.tell(told.to(&stored.value));
             if act.commit(&moment, changes).await? {
                 return Ok(deleted);
             }
@@ -107,6 +110,7 @@ impl Administration<'_> {
             let reindexed = addresses.reindex(store, None, Some(&user)).await.map_err(StoreError::refusal)?;
             changes.write(|batch| reindexed.write(batch, tenant));
             belongings::keep(store, &mut changes, (tenant, id), None).await.map_err(StoreError::refusal)?;
+            barred::unbar(store, &mut changes, tenant, &stored.value.user).await.map_err(StoreError::refusal)?;
             if let Some(latest) = self.latest(&user).await? {
                 let invitation = &latest.invitation.value;
                 if let Some(address) = &invitation.address {
@@ -116,7 +120,7 @@ impl Administration<'_> {
                 self.keep(&mut changes, &latest, state, None);
             }
             changes.cut_off(tenant, &user, !user.account_enabled, moment.now);
-            changes.tell(Activity::UserRestored { user: id });
+            changes.tell(Activity::UserRestored { user: id }.to(&user));
             if act.commit(&moment, changes).await? {
                 return Ok(user);
             }
@@ -138,12 +142,13 @@ impl Administration<'_> {
             let key = records::deleted_user(tenant, id);
             changes.write(|batch| batch.unchanged(&key, Some(&stored)).delete(&key));
             belongings::remove(store, &mut changes, tenant, id).await.map_err(StoreError::refusal)?;
+            barred::unbar(store, &mut changes, tenant, &stored.value.user).await.map_err(StoreError::refusal)?;
             if let Some(invitation) = stored.value.user.invitation {
                 changes.write(|batch| {
                     batch.delete(&records::invitation(tenant, invitation)).delete(&records::delivery(tenant, invitation))
                 });
             }
-            changes.tell(Activity::UserDeletedPermanently { user: id });
+            changes.tell(Activity::UserDeletedPermanently { user: id }.to(&stored.value.user));
             if act.commit(&moment, changes).await? {
                 return Ok(());
             }

@@ -8,12 +8,14 @@
 
 mod addresses;
 mod assignments;
+mod barred;
 mod belongings;
 mod change;
 pub mod find;
 mod invitations;
 mod invite;
 mod lifecycle;
+mod mail_limits;
 #[cfg(test)]
 mod tests;
 
@@ -23,13 +25,15 @@ pub use change::{Change, ProfileChange};
 pub use invite::{Invite, Invited, Message, Outcome, Posted, Purpose, may_invite};
 
 pub(super) use addresses::Addresses;
+pub(super) use barred::{marks_of_proof, may_let_in};
 pub(super) use change::told;
 
 use super::{Foundation, Turn, audited, cut_off, directory::TenantView};
 use crate::{
     domain::{
         TenantId, UserId,
-        audit::{Activity, Actor, Head},
+        audit::{Actor, Head, Told},
+        is_plain,
         user::User,
     },
     error::Code,
@@ -103,7 +107,7 @@ struct Moment {
 /// What an act changes, as it grows.
 struct Changes {
     batch: Batch,
-    activities: Vec<Activity>,
+    told: Vec<Told>,
 }
 
 impl<'a> Act<'a> {
@@ -122,19 +126,19 @@ impl<'a> Act<'a> {
 
     /// Whether it went through; if not, it is to be decided anew. Where there is nothing to tell of there is nothing to change.
     async fn commit(&mut self, moment: &Moment, changes: Changes) -> Result<bool, Code> {
-        if changes.activities.is_empty() {
+        if changes.told.is_empty() {
             return Ok(true);
         }
         let Administration { foundation, actor, .. } = self.administration;
         let tenant = self.administration.tenant();
-        let batch = audited(changes.batch, tenant, moment.head.as_ref(), moment.now, actor, changes.activities);
+        let batch = audited(changes.batch, tenant, moment.head.as_ref(), moment.now, actor, changes.told);
         self.races.won(foundation.store.commit(batch).await).map_err(StoreError::refusal)
     }
 }
 
 impl Changes {
     fn of(tenant: TenantId) -> Self {
-        Self { batch: Batch::new(Partition::Tenant(tenant)), activities: Vec::new() }
+        Self { batch: Batch::new(Partition::Tenant(tenant)), told: Vec::new() }
     }
 
     /// Goes on building the batch.
@@ -143,8 +147,8 @@ impl Changes {
         self.batch = build(std::mem::replace(&mut self.batch, empty));
     }
 
-    fn tell(&mut self, activity: Activity) {
-        self.activities.push(activity);
+    fn tell(&mut self, told: impl Into<Told>) {
+        self.told.push(told.into());
     }
 
     /// Tells every door from when on the user's sessions count, and whether the user may sign in at all.
@@ -170,8 +174,19 @@ impl Changes {
     }
 }
 
-/// A text of at most so many characters on one line.
-fn check_text(text: &str, most: usize) -> Result<(), Code> {
-    let fits = (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+/// A text of at most so many characters that [`is_plain`].
+///
+/// # Errors
+/// [`Code::PropertyInvalid`].
+pub fn check_text(text: &str, most: usize) -> Result<(), Code> {
+    let fits = (1..=most).contains(&text.chars().count()) && is_plain(text);
     if fits { Ok(()) } else { Err(Code::PropertyInvalid) }
+}
+
+/// The name of a role in an app. Apps are told several in one line, with commas between them.
+///
+/// # Errors
+/// [`Code::PropertyInvalid`].
+pub fn check_role(role: &str) -> Result<(), Code> {
+    if role.contains(',') { Err(Code::PropertyInvalid) } else { check_text(role, TEXT_MAX) }
 }

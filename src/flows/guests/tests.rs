@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     domain::{
-        audit::Event,
+        audit::{Activity, Called, Event},
         invitation::InvitationState,
         tenant::IdentitySource,
         user::{ExternalUserState, Identity, UserType},
@@ -97,6 +97,7 @@ impl Scene {
             identity: identity.clone(),
             source: IdentitySource::HomeOrganisation,
             permissions_accepted: now,
+            mailbox: None,
         });
         let mut changes = Changes::of(tenant());
         changes.put_user(tenant(), Some(&stored), &user);

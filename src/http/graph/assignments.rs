@@ -15,6 +15,7 @@ use super::{
 use crate::{
     domain::{AppId, UserId, app::App, user::User},
     error::Code,
+    flows::guests::check_role,
     odata::{self, Answer, Entity, Error, ErrorCode, Ops, Property, Query, Schema, Shape, Type, json::object},
     store::{
         Page, StoreError,
@@ -130,6 +131,11 @@ pub(super) async fn of_app(call: Call) -> Result<Answer, Error> {
     Ok(Answer::json(StatusCode::OK, call.envelope(&collection).page(&query, shown, None, next)))
 }
 
+/// The value of a role; null is none.
+fn role(value: Value) -> Option<Option<String>> {
+    parsed(value).filter(|role: &Option<String>| role.as_ref().is_none_or(|role| check_role(role).is_ok()))
+}
+
 /// `POST /users/{id}/appRoleAssignments`
 pub(super) async fn assign(call: Call) -> Result<Answer, Error> {
     let user = named(&call).await?.value;
@@ -137,7 +143,7 @@ pub(super) async fn assign(call: Call) -> Result<Answer, Error> {
     let required = |name: &str| Error::new(ErrorCode::RequestBadRequest, format!("Property '{name}' is required."));
     let mut id = |name: &str| -> Result<Uuid, Error> { members.taken(name, parsed)?.flatten().ok_or_else(|| required(name)) };
     let (principal, resource, role_id) = (id("principalId")?, id("resourceId")?, id("appRoleId")?);
-    let role: Option<String> = members.taken("vestibuleRole", parsed)?.flatten();
+    let role = members.taken("vestibuleRole", role)?.flatten();
     members.nothing_left("appRoleAssignment")?;
     if principal != user.id.0 {
         return Err(Error::new(ErrorCode::RequestBadRequest, "'principalId' is the id of the user that the path names."));

@@ -114,7 +114,14 @@ impl Entry {
     fn json(&self, call: &Call, event: &Event) -> Map<String, Value> {
         let tenant = call.caller.tenant();
         let target = self.user.map(|user| {
-            json!({ "id": user, "displayName": null, "modifiedProperties": [], "type": "User", "userPrincipalName": null })
+            let called = event.called.as_ref();
+            json!({
+                "id": user,
+                "displayName": called.map(|called| &called.display_name),
+                "modifiedProperties": [],
+                "type": "User",
+                "userPrincipalName": called.map(|called| &called.principal_name),
+            })
         });
         let details: Vec<_> = self.details.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
         object(json!({
@@ -178,9 +185,11 @@ fn words(activity: &Activity) -> (&'static str, &'static str, &'static str, &'st
         }
         Activity::TermsAnswered { .. } => ("Decline Terms Of Use", "Policy", "Terms Of Use", "Add"),
         Activity::SessionsRevoked { .. } => ("Update StsRefreshTokenValidFrom Timestamp", USERS, CORE, "Update"),
+        Activity::SignedOut { .. } => ("Sign-out", "Authentication", CORE, "Update"),
         Activity::KeysRotated => ("Rotate signing keys", "KeyManagement", CORE, "Update"),
         Activity::ReuseDetected { .. } => ("Token used twice", "Authentication", CORE, "Update"),
         Activity::Invited { .. } => ("Invite external user", USERS, INVITED, "Add"),
+        Activity::InvitationResent { .. } => ("Resend external user invite", USERS, INVITED, "Update"),
         Activity::InvitationMailSuppressed { .. } => ("Email not sent, user unsubscribed", USERS, INVITED, "Update"),
         Activity::InvitationRevoked { .. } => ("Revoke external user invite", USERS, INVITED, "Delete"),
         Activity::InvitationsBlocked { .. } => ("Email unsubscribed", USERS, INVITED, "Update"),
@@ -215,7 +224,7 @@ fn about(activity: &Activity) -> (Option<UserId>, Vec<(&'static str, String)>) {
         Activity::ReuseDetected { user, app: id }
         | Activity::AppAssigned { user, app: id }
         | Activity::AppUnassigned { user, app: id } => (Some(*user), app(id)),
-        Activity::Invited { user, invitation, mail } => {
+        Activity::Invited { user, invitation, mail } | Activity::InvitationResent { user, invitation, mail } => {
             (Some(*user), vec![("invitation", invitation.to_string()), ("mail", mail.to_string())])
         }
         Activity::InvitationMailSuppressed { user, invitation } | Activity::InvitationRevoked { user, invitation } => {
@@ -229,6 +238,7 @@ fn about(activity: &Activity) -> (Option<UserId>, Vec<(&'static str, String)>) {
         | Activity::UserUnblocked { user }
         | Activity::PermissionsAccepted { user }
         | Activity::SessionsRevoked { user }
+        | Activity::SignedOut { user }
         | Activity::InvitationsBlocked { user }
         | Activity::InvitationsUnblocked { user }
         | Activity::RedemptionReset { user }

@@ -20,24 +20,24 @@ use crate::{
 /// For each user the state of their latest invitation; null for those without any. Nothing in it redeems (checklist T-04).
 pub(super) async fn of(call: &Call, users: impl Iterator<Item = &User>) -> Result<Vec<Value>, Error> {
     let (store, tenant, now) = (&call.foundation().store, call.caller.tenant(), call.foundation().now());
-    let ids: Vec<_> = users.map(|user| user.invitation).collect();
-    let invited = || ids.iter().flatten().copied();
+    let users: Vec<_> = users.collect();
+    let invited = || users.iter().filter_map(|user| user.invitation);
     let invitations: Vec<_> = invited().map(|id| records::invitation(tenant, id)).collect();
     let deliveries: Vec<_> = invited().map(|id| records::delivery(tenant, id)).collect();
     let invitations: Vec<Option<Stored<Invitation>>> = store.get_all(&invitations).await.map_err(StoreError::refusal)?;
     let deliveries: Vec<Option<Stored<Delivery>>> = store.get_all(&deliveries).await.map_err(StoreError::refusal)?;
     let mut read = invitations.into_iter().zip(deliveries);
-    let state = |id: &Option<_>| {
-        let (invitation, delivery) = id.and_then(|_| read.next()).unwrap_or_default();
-        invitation.map_or(Value::Null, |invitation| shown(&invitation.value, delivery.as_ref(), now))
+    let state = |user: &&User| {
+        let (invitation, delivery) = user.invitation.and_then(|_| read.next()).unwrap_or_default();
+        invitation.map_or(Value::Null, |invitation| shown(user, &invitation.value, delivery.as_ref(), now))
     };
-    Ok(ids.iter().map(state).collect())
+    Ok(users.iter().map(state).collect())
 }
 
-fn shown(invitation: &Invitation, delivery: Option<&Stored<Delivery>>, now: Timestamp) -> Value {
+fn shown(user: &User, invitation: &Invitation, delivery: Option<&Stored<Delivery>>, now: Timestamp) -> Value {
     json!({
         "id": invitation.id,
-        "state": state(invitation, now),
+        "state": state(user, invitation, now),
         "createdDateTime": invitation.created,
         "expirationDateTime": invitation.expires,
         "address": invitation.address,
@@ -46,13 +46,16 @@ fn shown(invitation: &Invitation, delivery: Option<&Stored<Delivery>>, now: Time
     })
 }
 
-fn state(invitation: &Invitation, now: Timestamp) -> &'static str {
+/// `Revoked` was taken back, and the guest does not come in by any link; `Ended` went with the address that it was for, or when
+/// the guest was deleted, and a direct link leads in who proves an address of the guest.
+fn state(user: &User, invitation: &Invitation, now: Timestamp) -> &'static str {
     match (&invitation.state, invitation.admit(now)) {
         (_, Err(Code::InvitationExpired)) => "Expired",
         (InvitationState::Open, _) => "Open",
         (InvitationState::Redeemed { .. }, _) => "Redeemed",
         (InvitationState::Replaced { .. }, _) => "Replaced",
-        (InvitationState::Revoked { .. }, _) => "Revoked",
+        (InvitationState::Revoked { .. }, _) if user.is_revoked() => "Revoked",
+        (InvitationState::Revoked { .. }, _) => "Ended",
     }
 }
 

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 use super::{
     auth::denied,
     call::Call,
-    user_change::{Members, flag, is_annotation, list, parsed, required_text, user_type},
+    user_change::{Members, flag, invalid, is_annotation, list, name, parsed, required_text, user_type},
     users::named,
 };
 use crate::{
     domain::{EmailAddress, LanguageTag, UserId, WebUrl, permission::Permission, user::UserType},
     error::Code,
-    flows::guests::{Invite, Invited, Message, Outcome, Posted, Purpose},
+    flows::guests::{Invite, Invited, LIST_MAX, Message, Outcome, Posted, Purpose},
+    mail::MESSAGE_MAX,
     odata::{Answer, Error, ErrorCode},
 };
 
@@ -35,7 +36,7 @@ pub(super) async fn create(call: Call) -> Result<Answer, Error> {
     let redirect = redirect.map(|text| text.parse::<WebUrl>().map_err(|_| invalid("inviteRedirectUrl"))).transpose()?;
     let user = members.taken("invitedUser", invited_user)?;
     let kind = members.taken("invitedUserType", user_type)?.unwrap_or(UserType::Guest);
-    let display_name = members.taken("invitedUserDisplayName", parsed)?.flatten();
+    let display_name = members.taken("invitedUserDisplayName", nullable_name)?.flatten();
     let sponsors = members.taken("invitedUserSponsors", sponsors)?;
     let sponsors = sponsors.or(members.taken("invitedUserSponsors@odata.bind", bound)?).unwrap_or_default();
     let said = said(&mut members, false)?;
@@ -160,7 +161,7 @@ fn said(members: &mut Members, send: bool) -> Result<Said, Error> {
     let info = members.taken("invitedUserMessageInfo", object)?.flatten().unwrap_or_default();
     let mut info = Members(info);
     let language = info.taken("messageLanguage", parsed::<LanguageTag>)?.flatten();
-    let text: Option<String> = info.taken("customizedMessageBody", parsed)?.flatten();
+    let text = info.taken("customizedMessageBody", message_body)?.flatten();
     let copies = info.taken("ccRecipients", recipients)?.unwrap_or_default();
     info.nothing_left("invitedUserMessageInfo")?;
     let mut named = copies.into_iter().flatten();
@@ -179,8 +180,14 @@ fn said(members: &mut Members, send: bool) -> Result<Said, Error> {
     Ok(Said { send, reset, message: Message { language, text, cc }, message_info })
 }
 
-fn invalid(name: &str) -> Error {
-    Error::new(ErrorCode::RequestBadRequest, format!("Invalid value specified for property '{name}'."))
+/// The name of somebody new; null leaves it to the server.
+fn nullable_name(value: Value) -> Option<Option<String>> {
+    if value.is_null() { Some(None) } else { name(value).map(Some) }
+}
+
+/// What the inviter writes, which may have several lines.
+fn message_body(value: Value) -> Option<Option<String>> {
+    parsed(value).filter(|text: &Option<String>| text.as_ref().is_none_or(|text| text.chars().count() <= MESSAGE_MAX))
 }
 
 fn object(value: Value) -> Option<Option<Map<String, Value>>> {
@@ -222,7 +229,7 @@ fn recipients(value: Value) -> Option<Vec<Option<Recipient>>> {
 
 /// `[{"id": …}]`
 fn sponsors(value: Value) -> Option<Vec<UserId>> {
-    value.as_array()?.iter().map(|sponsor| invited_user(sponsor.clone())).collect()
+    value.as_array().filter(|all| all.len() <= LIST_MAX)?.iter().map(|sponsor| invited_user(sponsor.clone())).collect()
 }
 
 /// `["https://…/users/<id>"]`: what the path ends with says who is meant.

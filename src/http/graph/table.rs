@@ -125,7 +125,7 @@ pub(super) static ROUTES: &[Route] = &[
         INVITE,
         Gives::Nothing,
         run!(invitations::revoke),
-        "Extension: takes an invitation back.",
+        "Extension: takes an invitation back. Its guest does not come in until invited once more.",
     ),
     taking(
         "sendInvitation",

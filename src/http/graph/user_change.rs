@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use super::{auth::denied, call::Call, user_entity::FOR_APPS, users::named};
 use crate::{
     domain::{permission::Permission, user::UserType},
-    flows::guests::{Change, ProfileChange},
+    error::Code,
+    flows::guests::{Change, LIST_MAX, NAME_MAX, ProfileChange, TEXT_MAX, check_text},
     odata::{Answer, Error, ErrorCode},
 };
 
@@ -28,7 +29,7 @@ fn change(call: &Call) -> Result<Change, Error> {
         return Err(denied());
     }
     let change = Change {
-        display_name: members.taken("displayName", required_text)?,
+        display_name: members.taken("displayName", name)?,
         user_type: members.taken("userType", user_type)?,
         account_enabled: members.taken("accountEnabled", flag)?,
         mail: members.taken("mail", parsed)?,
@@ -37,14 +38,14 @@ fn change(call: &Call) -> Result<Change, Error> {
         guest_inviter: members.taken("vestibuleGuestInviter", flag)?,
         sponsors: None,
         profile: ProfileChange {
-            given_name: members.taken("givenName", parsed)?,
-            surname: members.taken("surname", parsed)?,
-            company_name: members.taken("companyName", parsed)?,
-            job_title: members.taken("jobTitle", parsed)?,
-            department: members.taken("department", parsed)?,
-            office_location: members.taken("officeLocation", parsed)?,
-            mobile_phone: members.taken("mobilePhone", parsed)?,
-            business_phones: members.taken("businessPhones", list)?,
+            given_name: members.taken("givenName", text)?,
+            surname: members.taken("surname", text)?,
+            company_name: members.taken("companyName", text)?,
+            job_title: members.taken("jobTitle", text)?,
+            department: members.taken("department", text)?,
+            office_location: members.taken("officeLocation", text)?,
+            mobile_phone: members.taken("mobilePhone", text)?,
+            business_phones: members.taken("businessPhones", texts)?,
         },
     };
     match members.0.keys().next() {
@@ -71,6 +72,12 @@ fn shown(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
+/// A member that has a value that it cannot have.
+pub(super) fn invalid(name: &str) -> Error {
+    Error::new(ErrorCode::RequestBadRequest, format!("Invalid value specified for property '{name}'."))
+        .with(Code::PropertyInvalid)
+}
+
 /// The members of a body, which are taken out one by one.
 pub(super) struct Members(pub(super) Map<String, Value>);
 
@@ -78,11 +85,10 @@ impl Members {
     /// Takes a member out; `None` when it is not there.
     ///
     /// # Errors
-    /// 400 when it is not what `read` reads.
+    /// 400 that names it when it is not what `read` reads.
     pub(super) fn taken<T>(&mut self, name: &str, read: impl Fn(Value) -> Option<T>) -> Result<Option<T>, Error> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
-        let wrong = || Error::new(ErrorCode::RequestBadRequest, format!("Invalid value specified for property '{name}'."));
-        read(value).map(Some).ok_or_else(wrong)
+        read(value).map(Some).ok_or_else(|| invalid(name))
     }
 
     /// That nothing is left but annotations.
@@ -103,6 +109,21 @@ pub(super) fn required_text(value: Value) -> Option<String> {
     }
 }
 
+/// The name of somebody.
+pub(super) fn name(value: Value) -> Option<String> {
+    required_text(value).filter(|name| check_text(name, NAME_MAX).is_ok())
+}
+
+/// A text on one line; null takes it away.
+fn text(value: Value) -> Option<Option<String>> {
+    parsed(value).filter(|text: &Option<String>| text.as_ref().is_none_or(|text| check_text(text, TEXT_MAX).is_ok()))
+}
+
+/// A list of such texts.
+fn texts(value: Value) -> Option<Vec<String>> {
+    list(value).filter(|texts: &Vec<String>| texts.iter().all(|text| check_text(text, TEXT_MAX).is_ok()))
+}
+
 /// `true` or `false`.
 pub(super) fn flag(value: Value) -> Option<bool> {
     value.as_bool()
@@ -117,9 +138,12 @@ pub(super) fn parsed<T: std::str::FromStr>(value: Value) -> Option<Option<T>> {
     }
 }
 
-/// A list of texts that can each be read as `T`.
+/// A list of texts that can each be read as `T`, of at most [`LIST_MAX`].
 pub(super) fn list<T: std::str::FromStr>(value: Value) -> Option<Vec<T>> {
     let Value::Array(items) = value else { return None };
+    if items.len() > LIST_MAX {
+        return None;
+    }
     items.into_iter().map(|item| item.as_str().and_then(|text| text.parse().ok())).collect()
 }
 

@@ -279,7 +279,7 @@ mod tests {
             other_mails: "sam@home.example".parse().into_iter().collect(),
             preferred_language: "en".parse().ok(),
             account_enabled: true,
-            external: Some(ExternalUserState::Accepted { since, identity, source, permissions_accepted: since }),
+            external: Some(ExternalUserState::Accepted { since, identity, source, permissions_accepted: since, mailbox: None }),
             sessions_valid_from: since,
             created: since,
             principal_name: "sam_fabrikam.example#EXT#@contoso.example".into(),

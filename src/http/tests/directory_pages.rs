@@ -96,8 +96,9 @@ fn guest(template: &User, n: u32, id: UserId) -> User {
         identity: crate::domain::user::Identity { issuer: "https://login.fabrikam.example".into(), subject: n.to_string() },
         source: crate::domain::tenant::IdentitySource::HomeOrganisation,
         permissions_accepted: template.created,
+        mailbox: None,
     };
-    let pending = ExternalUserState::PendingAcceptance { since: template.created };
+    let pending = ExternalUserState::PendingAcceptance { since: template.created, revoked: false };
     User {
         id,
         // Several have one name, so that order alone does not tell them apart.

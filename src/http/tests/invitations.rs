@@ -86,6 +86,15 @@ impl Site {
         events.into_iter().map(|event| event.value.activity).collect()
     }
 
+    /// Has an invitation be somebody else's.
+    async fn change_inviter(&self, guest: UserId, by: &Actor) {
+        let invitation = Invitation { invited_by: by.clone(), ..self.invitation(guest).await };
+        let batch = crate::store::Batch::new(crate::store::Partition::Tenant(tenant()));
+        let batch = batch.put(&records::invitation(tenant(), invitation.id), &invitation);
+        self.house.foundation.store.commit(batch).await.unwrap();
+        self.store.take();
+    }
+
     /// The tenant gets another policy, and the server hears of it.
     pub(super) async fn policy(&self, policy: &str) {
         self.house.apply(&declared("").replace("policy = { ", &format!("policy = {{ {policy}, "))).await;
@@ -221,6 +230,56 @@ async fn a_direct_link_redeems_the_open_invitation() {
     let review = walk.prove(&page, SAM).await;
     assert_eq!(walk.land(&review).await.onward(), panel);
     assert_eq!(standing(&walk, &guest).await, (false, false));
+}
+
+/// T-05: who took it back expects that nobody comes by it, and a direct link is no way around that; a new invitation is one.
+#[tokio::test]
+async fn t_05_an_invitation_that_was_taken_back_lets_nobody_in_by_a_direct_link() {
+    let (mut walk, guest) = invited(Some(SAM)).await;
+    walk.site.administer(async |act| act.revoke(guest.user, None).await).await;
+    let direct = async |walk: &mut Walk| {
+        walk.site.change_browser(&mut BTreeMap::new());
+        let page = walk.open(&format!("/{}", tenant())).await;
+        let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+        walk.prove(&page, SAM).await
+    };
+    let told = direct(&mut walk).await;
+    assert!(refuses(&told, Code::InvitationRevoked), "{}", told.body);
+    assert!(!told.body.contains("send-again"), "none waits to be sent: {}", told.body);
+    assert_eq!(standing(&walk, &guest).await, (true, false));
+    walk.site.wait(60);
+    walk.site.administer(async |act| act.resend(guest.user, None, None).await).await;
+    let review = direct(&mut walk).await;
+    assert_eq!(walk.land(&review).await.onward(), format!("/{}", tenant()));
+}
+
+/// T-05: another address does not help somebody who was blocked: what they prove is known.
+#[tokio::test]
+async fn t_05_a_blocked_person_who_left_does_not_come_back_by_another_address() {
+    let mut walk = Walk::new(Site::warm().await);
+    let subject = "eve";
+    let first = walk.site.invite(invite(Some("eve@fabrikam.example"))).await;
+    walk.open(&first.link).await;
+    let review = walk.prove_at_home(subject, Some("eve@fabrikam.example")).await;
+    walk.land(&review).await;
+    walk.site.administer(async |act| act.block(first.user, None).await).await;
+    walk.site.administer(async |act| act.delete(first.user, None).await).await;
+    let adele = walk.site.house.user("adele@contoso.example").await.id;
+    for (by, address, lets_in) in
+        [(Actor::User(adele), "e@fabrikam.example", false), (Actor::Operator, "ev@fabrikam.example", true)]
+    {
+        walk.site.change_browser(&mut BTreeMap::new());
+        let again = walk.site.invite(invite(Some(address))).await;
+        walk.site.change_inviter(again.user, &by).await;
+        walk.open(&again.link).await;
+        let review = walk.prove_at_home(subject, Some(address)).await;
+        if lets_in {
+            walk.land(&review).await;
+        } else {
+            assert!(refuses(&review, Code::AccountBlocked), "{}", review.body);
+        }
+        assert_eq!(walk.site.user(again.user).await.unwrap().is_pending(), !lets_in, "{address}");
+    }
 }
 
 /// T-05: what ends while somebody is on the way ends for them.

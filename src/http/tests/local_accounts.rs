@@ -202,7 +202,9 @@ async fn a_weak_password_is_refused_and_a_good_one_opens_from_then_on() {
     let review = walk.with_password(&page, GOOD).await;
     let said = claims(&walk.agree(&review).await);
     assert_eq!(said["amr"], serde_json::json!(["pwd"]));
-    assert!(landed(&walk.sign_in_with_password(GOOD).await));
+    let landing = walk.sign_in_with_password(GOOD).await;
+    let said = claims(&walk.site.trade(&landing.parameter("code")).await.json());
+    assert_eq!((&said["email"], &said["email_verified"]), (&MARIA.into(), &true.into()), "as when it was set up");
     assert!(refuses(&walk.sign_in_with_password(BETTER).await, Code::PasswordWrong));
 }
 

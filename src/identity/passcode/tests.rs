@@ -86,7 +86,7 @@ impl Bench {
     async fn ask(&self, tenant: &Tenant, journey: [u8; 16], address: &EmailAddress, known: bool) -> Option<Mailed> {
         let client = IpAddr::V4((u32::try_from(self.clients.fetch_add(1, Ordering::Relaxed)).unwrap() << 8).into());
         let outbox = RecordKey::<Mailed>::in_tenant(tenant.id, kind::OUTBOX, &[b"test"]);
-        let (asked, _) = self.passcodes.ask(tenant, address, client, &[]).await.unwrap();
+        let (asked, _) = self.passcodes.ask(tenant, address, client, None, &[]).await.unwrap();
         let sent = self.passcodes.send(asked, &journey, known, |batch, code| {
             let mail = Mailed { digits: code.digits.expose().to_owned(), decoy: code.decoy };
             Ok(batch.put(&outbox, &mail))
@@ -102,7 +102,7 @@ impl Bench {
     }
 
     async fn guess(&self, typed: &str) -> Result<VerifiedEmail, Code> {
-        self.passcodes.verify(self.tenant.id, &JOURNEY, &sam(), typed, &[]).await.map(|(email, _)| email)
+        self.passcodes.verify(self.tenant.id, &JOURNEY, &sam(), typed, None, &[]).await.map(|(email, _)| email)
     }
 
     /// All records of a kind.
@@ -166,7 +166,7 @@ async fn o_02_failures_are_kept_across_codes_and_journeys() {
         let journey = u128::from(minute).to_be_bytes();
         if bench.ask(&bench.tenant, journey, &sam(), true).await.is_some() {
             loop {
-                match bench.passcodes.verify(bench.tenant.id, &journey, &sam(), "00000000", &[]).await {
+                match bench.passcodes.verify(bench.tenant.id, &journey, &sam(), "00000000", None, &[]).await {
                     Err(Code::CodeWrong) => compared += 1,
                     Err(Code::CodeExpired | Code::TooManyCodes) => break,
                     other => panic!("{other:?}"),
@@ -200,6 +200,39 @@ async fn o_05_the_wait_after_many_failures_ends() {
     bench.clock.advance(15 * 60);
     let code = bench.code().await;
     assert!(bench.guess(&code).await.is_ok());
+}
+
+/// O-05: strangers use up an address's codes and have it wait; who has the link of an invitation to it comes in all the same.
+#[tokio::test]
+async fn o_05_strangers_do_not_keep_out_who_has_the_link() {
+    let bench = bench();
+    let (sam, client, invited) = (sam(), IpAddr::from([192, 0, 2, 1]), Some(InvitationId(uuid::Uuid::from_u128(5))));
+    for _ in 0..3 {
+        let code = bench.code().await;
+        for _ in 0..5 {
+            assert_eq!(bench.guess(&wrong(&code)).await, Err(Code::CodeWrong));
+        }
+        bench.clock.advance(30);
+    }
+    assert!(bench.ask(&bench.tenant, JOURNEY, &sam, true).await.is_none(), "the address waits");
+    let send = async || {
+        let (asked, _) = bench.passcodes.ask(&bench.tenant, &sam, client, invited, &[]).await.unwrap();
+        let digits = Mutex::new(None);
+        let note = |batch, code: &NewCode| {
+            *digits.lock().unwrap() = Some(code.digits.expose().to_owned());
+            Ok(batch)
+        };
+        bench.passcodes.send(asked, &JOURNEY, true, note).await.unwrap();
+        digits.into_inner().unwrap()
+    };
+    let code = send().await.expect("a code at once");
+    assert!(bench.passcodes.verify(bench.tenant.id, &JOURNEY, &sam, &code, invited, &[]).await.is_ok());
+    let mut sent = 0;
+    for _ in 0..24 * 120 {
+        sent += usize::from(send().await.is_some());
+        bench.clock.advance(30);
+    }
+    assert_eq!(sent, 10, "not without end");
 }
 
 /// O-03: of 1,000 guesses at once, exactly 5 are compared; O-09: of many right ones, exactly one succeeds.
@@ -237,7 +270,7 @@ async fn o_04_too_many_codes_are_not_sent_and_not_admitted() {
         let outbox = RecordKey::in_tenant(bench.tenant.id, kind::OUTBOX, &[&[number]]);
         let (bench, sam) = (&bench, &sam);
         async move {
-            let (asked, _) = bench.passcodes.ask(&bench.tenant, sam, client, &[]).await?;
+            let (asked, _) = bench.passcodes.ask(&bench.tenant, sam, client, None, &[]).await?;
             bench.passcodes.send(asked, &JOURNEY, true, move |batch, _| Ok(batch.put(&outbox, &number))).await
         }
     });
@@ -249,7 +282,7 @@ async fn o_04_too_many_codes_are_not_sent_and_not_admitted() {
     let mut refused = 0;
     for number in 0..31 {
         let address = format!("guest{number}@fabrikam.example").parse().unwrap();
-        match bench.passcodes.ask(&bench.tenant, &address, client, &[]).await {
+        match bench.passcodes.ask(&bench.tenant, &address, client, None, &[]).await {
             Ok((asked, _)) => drop(bench.passcodes.send(asked, &JOURNEY, number % 2 == 0, |batch, _| Ok(batch)).await.unwrap()),
             Err(code) => refused += u32::from(code == Code::TooManyCodes),
         }
@@ -264,7 +297,7 @@ async fn o_06_a_code_is_bound_to_tenant_journey_and_address() {
     let code = bench.code().await;
     let other_address: EmailAddress = "ann@fabrikam.example".parse().unwrap();
     let verify = async |tenant: TenantId, journey: [u8; 16], address: &EmailAddress| {
-        bench.passcodes.verify(tenant, &journey, address, &code, &[]).await
+        bench.passcodes.verify(tenant, &journey, address, &code, None, &[]).await
     };
     let (own, other) = (bench.tenant.id, tenant(9).id);
     for (tenant, journey, address) in
@@ -315,7 +348,7 @@ async fn t_10_unknown_addresses_are_treated_alike() {
     let mail = bench.ask(&bench.tenant, JOURNEY, &stranger, false).await.expect("a decoy");
     assert!(mail.decoy && mail.digits.len() == 8);
     assert_eq!((bench.records(kind::PASSCODE).await.len(), bench.records(kind::COUNTER).await.len()), (1, 1));
-    let guess = async |typed: &str| bench.passcodes.verify(bench.tenant.id, &JOURNEY, &stranger, typed, &[]).await;
+    let guess = async |typed: &str| bench.passcodes.verify(bench.tenant.id, &JOURNEY, &stranger, typed, None, &[]).await;
     for _ in 0..5 {
         assert_eq!(guess(&mail.digits).await, Err(Code::CodeWrong), "not even the code of the decoy");
     }
@@ -339,7 +372,7 @@ async fn a_mail_that_cannot_be_made_leaves_nothing_behind() {
     let bench = bench();
     let client = IpAddr::from([192, 0, 2, 1]);
     let sam = sam();
-    let (asked, _) = bench.passcodes.ask(&bench.tenant, &sam, client, &[]).await.unwrap();
+    let (asked, _) = bench.passcodes.ask(&bench.tenant, &sam, client, None, &[]).await.unwrap();
     let sent = bench.passcodes.send(asked, &JOURNEY, true, |_, _| Err(Code::Internal)).await;
     assert_eq!(sent, Err(Code::Internal));
     assert!(bench.records(kind::PASSCODE).await.is_empty() && bench.records(kind::COUNTER).await.is_empty());

@@ -15,7 +15,7 @@ use super::{
     UpstreamAttempt, UpstreamError,
     provider::{MAX_KEY_ID, Provider},
 };
-use crate::secret::constant_time_eq;
+use crate::{domain::turns_direction, secret::constant_time_eq};
 
 /// How far the clocks of a home organisation and of this server may differ, in seconds.
 const SKEW: i64 = 60;
@@ -186,9 +186,7 @@ fn auth_time(claims: &CoreIdTokenClaims, attempt: &UpstreamAttempt, now: Timesta
 
 /// A text of others in a form that can be shown: one line, no control or direction characters, at most `limit` characters.
 pub(super) fn shown(text: &str, limit: usize) -> Option<String> {
-    let direction =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let kept: String = text.chars().filter(|c| !c.is_control() && !direction(*c)).take(limit).collect();
+    let kept: String = text.chars().filter(|c| !c.is_control() && !turns_direction(*c) && *c != '\u{feff}').take(limit).collect();
     Some(kept.trim().to_owned()).filter(|kept| !kept.is_empty())
 }
 
@@ -200,6 +198,6 @@ mod tests {
     fn texts_of_others_are_shown_on_one_line() {
         assert_eq!(shown(" Ada\r\n\u{202e}Lovelace\0 ", 256).as_deref(), Some("AdaLovelace"));
         assert_eq!(shown("abc", 2).as_deref(), Some("ab"));
-        assert_eq!(shown(" \u{200f}\t", 9), None);
+        assert_eq!(shown(" \u{200f}\u{61c}\t", 9), None);
     }
 }

@@ -58,6 +58,10 @@ pub const SESSION_END: u8 = 31;
 pub const TERMS_EPOCH: u8 = 32;
 /// Since when any session of the tenant counts.
 pub const TENANT_CUTOFF: u8 = 33;
+/// Addresses and identities of deleted users who were blocked.
+pub const BARRED: u8 = 34;
+/// Who has an address that leads to somebody else.
+pub const ALSO_HELD: u8 = 35;
 /// Codes that were used.
 pub const USED_CODE: u8 = 40;
 /// Refresh families.

@@ -90,10 +90,10 @@ impl Api {
             let reply = self.send(request).await?;
             match reply.refused() {
                 None => return Ok(reply.body),
-                Some(refused) if refused.status != StatusCode::TOO_MANY_REQUESTS || attempt == ATTEMPTS => {
-                    return Err(refused.into());
-                }
-                Some(_) => tokio::time::sleep(reply.wait()).await,
+                Some(refused) => match reply.wait().filter(|_| attempt < ATTEMPTS) {
+                    Some(wait) if refused.status == StatusCode::TOO_MANY_REQUESTS => tokio::time::sleep(wait).await,
+                    _ => return Err(refused.into()),
+                },
             }
             attempt += 1;
         }
@@ -171,10 +171,10 @@ impl Reply {
         (!self.status.is_success()).then(|| Refused::read(self.status, &self.body))
     }
 
-    /// How long to wait before the same is asked again.
-    pub(super) fn wait(&self) -> Duration {
+    /// How long to wait before the same is asked again; `None` when that is longer than a command waits.
+    pub(super) fn wait(&self) -> Option<Duration> {
         let seconds = self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Duration::from_secs(seconds.unwrap_or(1)).min(WAIT_MAX)
+        Some(Duration::from_secs(seconds.unwrap_or(1))).filter(|wait| *wait <= WAIT_MAX)
     }
 }
 
@@ -193,11 +193,11 @@ mod tests {
         let answer =
             json!({"id": "3", "status": 429, "headers": {"Retry-After": "7"}, "body": {"error": {"code": "TooManyRequests"}}});
         let reply = Reply::of_item(&answer).unwrap();
-        assert_eq!((reply.status.as_u16(), reply.wait()), (429, Duration::from_secs(7)));
+        assert_eq!((reply.status.as_u16(), reply.wait()), (429, Some(Duration::from_secs(7))));
         assert_eq!(reply.refused().map(|refused| refused.code), Some("TooManyRequests".into()));
         assert!(Reply::of_item(&json!({"id": "3"})).is_none());
         let patient = json!({"status": 503, "headers": {"Retry-After": "86400"}});
-        assert_eq!(Reply::of_item(&patient).unwrap().wait(), WAIT_MAX);
+        assert_eq!(Reply::of_item(&patient).unwrap().wait(), None);
     }
 
     #[test]

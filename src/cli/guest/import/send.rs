@@ -184,13 +184,13 @@ async fn pass(
             outcomes.push(Outcome::of(task, &reply)?);
             continue;
         };
-        match refused.status {
-            StatusCode::TOO_MANY_REQUESTS => {
+        match (refused.status, reply.wait()) {
+            (StatusCode::TOO_MANY_REQUESTS, Some(until)) => {
                 task.unsure = None;
-                wait = wait.max(Some(reply.wait()));
+                wait = wait.max(Some(until));
                 tasks.push(task);
             }
-            status if status.is_server_error() => {
+            (status, _) if status.is_server_error() => {
                 task.unsure = task.unsure.or(Some(since));
                 trouble = Some(refused);
                 tasks.push(task);

@@ -20,7 +20,8 @@ use super::{
 use crate::{
     domain::{
         AppId, Domain, TenantId,
-        audit::{Activity, Actor, Head},
+        audit::{Activity, Actor, Head, Told},
+        is_plain,
         tenant::Tenant,
     },
     flows::{Foundation, audited, keys},
@@ -51,7 +52,7 @@ pub(super) struct Plan {
     now: Timestamp,
     batch: Batch,
     head: Option<Stored<Head>>,
-    activities: Vec<Activity>,
+    activities: Vec<Told>,
     /// The tenant has no signing keys yet.
     keyless: bool,
     /// All apps, by the names that the file calls them.
@@ -123,7 +124,7 @@ impl Plan {
     fn configure<T: Serialize>(&mut self, key: &RecordKey<T>, stored: Option<&Stored<T>>, wanted: &T, what: String) -> bool {
         let difference = difference(stored, wanted, &what);
         let changed = self.put(key, stored, wanted, &what);
-        self.activities.extend(difference.map(|what| Activity::Configured { what }));
+        self.activities.extend(difference.map(|what| Activity::Configured { what }.into()));
         changed
     }
 
@@ -144,8 +145,10 @@ impl Plan {
     }
 
     fn check_name(&mut self, what: &str, name: &str) {
-        if !(1..=NAME_MAX).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            self.problem(format_args!("{what}: a name has 1 to {NAME_MAX} characters, on one line"));
+        if !(1..=NAME_MAX).contains(&name.chars().count()) || !is_plain(name) {
+            self.problem(format_args!(
+                "{what}: a name has 1 to {NAME_MAX} characters, on one line, and none that turn the reading direction"
+            ));
         }
     }
 

@@ -80,8 +80,8 @@ impl Plan {
         let wanted = self.wanted_user(spec, id, holder, before);
         if self.put(&key, stored.as_ref(), &wanted, &format!("{kind} {}", spec.display_name)) {
             match before {
-                None => self.activities.push(Activity::UserAdded { user: id }),
-                Some(before) => self.activities.extend(told(before, &wanted)),
+                None => self.activities.push(Activity::UserAdded { user: id }.to(&wanted)),
+                Some(before) => self.activities.extend(told(before, &wanted).into_iter().map(|told| told.to(before))),
             }
             let (reindexed, tenant) = (addresses.reindex(&foundation.store, before, Some(&wanted)).await?, self.tenant);
             self.extend(|batch| reindexed.write(batch, tenant));
@@ -113,7 +113,8 @@ impl Plan {
         let enabled = spec.account_enabled.unwrap_or(before.is_none_or(|before| before.account_enabled));
         let blocked_now = !enabled && before.is_some_and(|before| before.account_enabled);
         let sessions_valid_from = before.map(|before| before.sessions_valid_from).filter(|_| !blocked_now);
-        let pending = (spec.user_type == UserType::Guest).then_some(ExternalUserState::PendingAcceptance { since: self.now });
+        let pending = ExternalUserState::PendingAcceptance { since: self.now, revoked: false };
+        let pending = (spec.user_type == UserType::Guest).then_some(pending);
         User {
             id,
             user_type: spec.user_type,
@@ -152,7 +153,7 @@ impl Plan {
             Ok(Some(change)) => {
                 self.extend(|batch| change.write(batch));
                 self.change(&format!("~ password of {}", spec.display_name));
-                self.activities.push(Activity::UserChanged { user, what: "password".into() });
+                self.activities.push(Activity::UserChanged { user, what: "password".into() }.into());
             }
             Err(passwords::DeclareError::Refused(reason)) => self.problem(format_args!("user {}: {reason}", spec.display_name)),
             Err(passwords::DeclareError::Store(error)) => return Err(error),
@@ -171,7 +172,7 @@ impl Plan {
                 let since = self.now;
                 self.extend(|batch| batch.absent(&key).put(&key, &Assignment { app, role: None, since }));
                 self.change(&format!("+ {} may open {name}", spec.display_name));
-                self.activities.push(Activity::AppAssigned { user, app });
+                self.activities.push(Activity::AppAssigned { user, app }.into());
             }
         }
         Ok(())

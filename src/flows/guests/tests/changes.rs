@@ -51,6 +51,7 @@ async fn each_refusal_of_a_change_has_its_code() {
     let lines = ProfileChange { job_title: Some(Some("a\nb".into())), ..ProfileChange::default() };
     let refused = [
         (Change { display_name: Some(" \u{7}".into()), ..base() }, Code::PropertyInvalid),
+        (Change { display_name: Some("Sam \u{202e}htimS".into()), ..base() }, Code::PropertyInvalid),
         (Change { profile: long, ..base() }, Code::PropertyInvalid),
         (Change { profile: lines, ..base() }, Code::PropertyInvalid),
         (Change { mail: Some(Some(address("maria@fabrikam.example"))), ..base() }, Code::AddressTaken),
@@ -120,6 +121,45 @@ async fn l_14_another_mail_is_no_proof_of_anything() {
     let (another, _) = scene.invited("kim@fabrikam.example").await;
     assert_ne!(another.id, pending.id);
     scene.since(0).await;
+}
+
+/// However somebody came to have an address beside another: when the other lets go of it, it leads to them.
+#[tokio::test]
+async fn an_address_that_is_let_go_of_passes_to_who_has_it_still() {
+    const SHARED: &str = "team@fabrikam.example";
+    let mails =
+        |mails: &[&str]| Change { other_mails: Some(mails.iter().map(|mail| address(mail)).collect()), ..Change::default() };
+    for how in ["changed", "restored", "declared", "deleted first"] {
+        let scene = Scene::new().await;
+        let (first, _) = scene.invited("ana@fabrikam.example").await;
+        let (second, _) = scene.invited("ben@fabrikam.example").await;
+        let (third, _) = scene.invited("cid@fabrikam.example").await;
+        scene.operator().change(first.id, None, &mails(&[SHARED])).await.unwrap();
+        match how {
+            "restored" => {
+                scene.operator().change(second.id, None, &mails(&[SHARED])).await.unwrap();
+                scene.operator().delete(second.id, None).await.unwrap();
+                scene.operator().restore(second.id, None).await.unwrap();
+            }
+            "declared" => {
+                let user =
+                    format!("\n[[tenant.user]]\nid = \"{}\"\ndisplay_name = \"Ben\"\nother_mails = [\"{SHARED}\"]\n", second.id);
+                scene.house.apply(&contoso(&user)).await;
+            }
+            _ => drop(scene.operator().change(second.id, None, &mails(&[SHARED])).await.unwrap()),
+        }
+        scene.operator().change(third.id, None, &mails(&[SHARED])).await.unwrap();
+        scene.operator().change(third.id, None, &mails(&[])).await.unwrap();
+        assert_eq!(scene.holder(SHARED).await, Some(first.id), "{how}");
+        match how {
+            "deleted first" => drop(scene.operator().delete(first.id, None).await.unwrap()),
+            _ => drop(scene.operator().change(first.id, None, &mails(&[])).await.unwrap()),
+        }
+        assert_eq!(scene.holder(SHARED).await, Some(second.id), "{how}");
+        scene.operator().change(second.id, None, &mails(&[])).await.unwrap();
+        assert_eq!(scene.holder(SHARED).await, None, "{how}");
+        scene.since(0).await;
+    }
 }
 
 #[tokio::test]
@@ -197,4 +237,20 @@ async fn a_member_can_be_made_to_prove_elsewhere_who_they_are() {
     let password = crate::identity::account::password(tenant(), adele.id);
     assert!(scene.house.get(&password).await.is_none(), "the password opens nothing any more");
     scene.since(0).await;
+}
+
+/// The audit log knows what somebody was called at the time, whatever becomes of them.
+#[tokio::test]
+async fn an_entry_has_the_names_of_its_time() {
+    let scene = Scene::new().await;
+    let (sam, _) = scene.invited("sam@fabrikam.example").await;
+    let renamed = Change { display_name: Some("Sam Smith".into()), ..Change::default() };
+    scene.operator().change(sam.id, None, &renamed).await.unwrap();
+    scene.operator().delete(sam.id, None).await.unwrap();
+    scene.operator().delete_permanently(sam.id, None).await.unwrap();
+    let called = |name: &str| Called { display_name: name.into(), principal_name: sam.principal_name.clone() };
+    let audit = scene.house.audit().await;
+    let names: Vec<_> = audit.iter().rev().take(6).rev().map(|event| event.called.clone()).collect();
+    let expected = ["sam", "sam", "sam", "Sam Smith", "Sam Smith", "Sam Smith"].map(|name| Some(called(name)));
+    assert_eq!(names, expected);
 }

@@ -245,14 +245,23 @@ async fn a_mail_waits_with_the_invitation_and_goes_with_it() {
     assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Queued { .. }));
     let (user, _) = open(scene.operator().resend(user.id, None, Some(Message::default())).await.unwrap());
     assert_eq!(waiting().await, 1, "the mail with the old link is withdrawn");
+    let resent = Activity::InvitationResent { user: user.id, invitation: user.invitation.unwrap(), mail: true };
+    assert_eq!(scene.since(0).await.last(), Some(&resent));
     assert!(matches!(scene.house.get(&first).await.unwrap().state, DeliveryState::Withdrawn { .. }));
     let invitation = scene.operator().revoke(user.id, None).await.unwrap();
     assert_eq!((waiting().await, invitation.admit(invitation.created)), (0, Err(Code::InvitationRevoked)));
     let entries = scene.entries().await;
     assert_eq!(scene.operator().revoke(user.id, None).await.unwrap().state, invitation.state, "twice is the same");
     assert_eq!(scene.since(entries).await, []);
-    let adele = scene.house.user("adele@contoso.example").await;
-    assert_eq!(scene.operator().revoke(adele.id, None).await.unwrap_err(), Code::NotAGuest);
+    assert!(scene.user(user.id).await.is_revoked());
+    for who in ["adele@contoso.example", "maria@fabrikam.example"] {
+        let never_invited = scene.house.user(who).await;
+        assert_eq!(scene.operator().revoke(never_invited.id, None).await.unwrap_err(), Code::NotAGuest, "{who}");
+    }
+    let (user, _) = open(scene.operator().resend(user.id, None, None).await.unwrap());
+    assert!(!scene.user(user.id).await.is_revoked(), "they were invited once more");
+    scene.redeemed(user.id, "sam").await;
+    assert_eq!(scene.operator().revoke(user.id, None).await.unwrap_err(), Code::AlreadyAccepted);
 }
 
 /// Whoever has it sent once more: the guest knows who invited them, and answers go there.
@@ -275,6 +284,53 @@ async fn an_invitation_that_is_sent_again_is_still_its_inviters() {
     let reset = scene.operator().reset_redemption(sam.id, None, None, None).await.unwrap();
     assert_eq!(invitation_of(&scene, &reset.user).await.invited_by, Actor::Operator);
     scene.since(0).await;
+}
+
+/// O-04: no mailbox is flooded, by whichever of the ways to have something mailed, and people cannot use up what
+/// administrators have.
+#[tokio::test]
+async fn o_04_mails_to_one_address_and_by_one_person_are_limited() {
+    let scene = Scene::with("policy = { allow_invites_from = \"everyone\" }").await;
+    let adele = Actor::User(scene.house.user("adele@contoso.example").await.id);
+    let app = Actor::App(AppId(uuid::Uuid::from_u128(5)));
+    let copied = |to: &str| {
+        let message = Message { cc: Some(address("team@fabrikam.example")), ..Message::default() };
+        Invite { send: Some(message), ..invite(to) }
+    };
+    let mailed = |to: &str| Invite { send: Some(Message::default()), ..invite(to) };
+    for number in 0..5 {
+        scene.by(&adele).invite(&copied(&format!("guest{number}@fabrikam.example"))).await.unwrap();
+    }
+    let before = scene.entries().await;
+    assert_eq!(scene.by(&adele).invite(&copied("guest5@fabrikam.example")).await.unwrap_err(), Code::TooManyMails);
+    assert_eq!(scene.by(&adele).invite(&mailed("team@fabrikam.example")).await.unwrap_err(), Code::TooManyMails);
+    assert_eq!(scene.since(before).await, [], "nothing has changed");
+    scene.by(&adele).invite(&mailed("guest5@fabrikam.example")).await.unwrap();
+
+    let (team, _) = open(scene.by(&app).invite(&mailed("team@fabrikam.example")).await.unwrap());
+    for _ in 0..4 {
+        scene.by(&app).resend(team.id, None, Some(Message::default())).await.unwrap();
+    }
+    for actor in [&app, &Actor::Server] {
+        let refused = scene.by(actor).resend(team.id, None, Some(Message::default())).await.unwrap_err();
+        assert_eq!(refused, Code::TooManyMails, "{actor:?}");
+    }
+    scene.by(&app).resend(team.id, None, None).await.unwrap();
+    scene.operator().resend(team.id, None, Some(Message::default())).await.unwrap();
+    scene.house.clock.advance(3600);
+    for number in 0..10 {
+        let again = scene.by(&app).resend(team.id, None, Some(Message::default())).await;
+        assert!(again.is_ok(), "{number}: {again:?}");
+    }
+    scene.house.clock.advance(3600);
+    assert_eq!(scene.by(&app).resend(team.id, None, Some(Message::default())).await.unwrap_err(), Code::TooManyMails);
+
+    for number in 0..30 {
+        let invited = scene.by(&adele).invite(&mailed(&format!("many{number}@fabrikam.example"))).await;
+        assert!(invited.is_ok(), "{number}: {invited:?}");
+    }
+    assert_eq!(scene.by(&adele).invite(&mailed("many30@fabrikam.example")).await.unwrap_err(), Code::TooManyMails);
+    scene.by(&adele).invite(&invite("many30@fabrikam.example")).await.unwrap();
 }
 
 #[tokio::test]

@@ -56,6 +56,44 @@ async fn a_deleted_user_is_gone_and_comes_back_whole() {
     assert_eq!(scene.operator().restore(user.id, None).await.unwrap_err(), Code::ObjectUnknown);
 }
 
+/// Leaving does not end a block: only who may unblock lets the same person in again.
+#[tokio::test]
+async fn t_05_a_blocked_guest_who_left_is_invited_anew_by_nobody_but_who_may_unblock() {
+    let scene = Scene::with("policy = { allow_invites_from = \"everyone\" }").await;
+    let adele = Actor::User(scene.house.user("adele@contoso.example").await.id);
+    let (user, identity) = accepted(&scene).await;
+    scene.operator().block(user.id, None).await.unwrap();
+    let own = Actor::User(user.id);
+    scene.by(&own).delete(user.id, None).await.unwrap();
+    let unknown_app = Actor::App(crate::domain::AppId(uuid::Uuid::from_u128(5)));
+    for actor in [&adele, &unknown_app] {
+        let refused = scene.by(actor).invite(&invite("sam@fabrikam.example")).await.unwrap_err();
+        assert_eq!(refused, Code::InviteeBarred, "{actor:?}");
+    }
+    let barred = async |scene: &Scene| {
+        let address = records::barred_address(tenant(), &address("sam@fabrikam.example"));
+        let identity = records::barred_identity(tenant(), &identity);
+        (scene.house.get(&address).await.is_some(), scene.house.get(&identity).await.is_some())
+    };
+    assert_eq!(barred(&scene).await, (true, true));
+    let restored = scene.operator().restore(user.id, None).await.unwrap();
+    assert_eq!((restored.account_enabled, barred(&scene).await), (false, (false, false)), "back, and blocked");
+    assert_eq!(scene.by(&adele).invite(&invite("sam@fabrikam.example")).await.unwrap_err(), Code::InviteeBlocked);
+
+    scene.operator().delete(user.id, None).await.unwrap();
+    let (again, _) = scene.invited("sam@fabrikam.example").await;
+    assert_ne!(again.id, user.id);
+    scene.operator().delete_permanently(user.id, None).await.unwrap();
+    assert_eq!(barred(&scene).await, (false, false));
+    scene.since(0).await;
+
+    let (kim, _) = scene.invited("kim@fabrikam.example").await;
+    scene.operator().block(kim.id, None).await.unwrap();
+    scene.operator().delete(kim.id, None).await.unwrap();
+    scene.house.clock.advance(30 * DAY);
+    scene.by(&adele).invite(&invite("kim@fabrikam.example")).await.unwrap();
+}
+
 #[tokio::test]
 async fn after_30_days_nothing_is_left_but_the_mark_and_the_answers() {
     let scene = Scene::new().await;
