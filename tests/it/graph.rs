@@ -6,6 +6,7 @@ mod batches;
 mod changes;
 mod inviting;
 mod listing;
+mod options;
 mod paths;
 mod people;
 mod recorder;
