@@ -98,7 +98,9 @@ pub(super) async fn of_app(call: Call) -> Result<Answer, Error> {
     let after: Option<(Uuid, Uuid)> = pages.open(foundation.now())?;
     let mut after = after.map(|(user, app)| records::assignment(tenant, UserId(user), AppId(app)).key().clone());
     let (mut found, mut looked_at, mut last) = (Vec::new(), 0, None);
+    let reading = call.reading()?;
     let complete = loop {
+        let _turn = reading.turn().await;
         let page = Page { after: after.take(), limit: PIECE };
         let entries = foundation.store.backend().scan(records::all_assignments(tenant).key(), page).await;
         let entries = entries.map_err(StoreError::refusal)?;

@@ -56,7 +56,12 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     // The entries before this one are those that were not looked at.
     let mut before: u64 = pages.open(foundation.now())?.unwrap_or(last.saturating_add(1));
     let (top, mut looked_at, mut shown) = (usize::from(query.top), 0, Vec::new());
+    let reading = query.filter.as_ref().map(|_| call.reading()).transpose()?;
     while before > 1 && shown.len() < top && looked_at < LOOKED_AT {
+        let _turn = match &reading {
+            Some(reading) => reading.turn().await,
+            None => None,
+        };
         let first = before.saturating_sub(PIECE).max(1);
         let keys: Vec<_> = (first..before).rev().map(|sequence| records::audit_event(tenant, sequence)).collect();
         let events: Vec<Option<Stored<Event>>> = foundation.store.get_all(&keys).await.map_err(StoreError::refusal)?;

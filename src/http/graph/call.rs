@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     super::{urls::routes::DIRECTORY_API_ROOT, visit::Visit},
     Api, Caller, Route,
+    limits::Reading,
 };
 use crate::{
     domain::audit::Actor,
@@ -112,6 +113,14 @@ impl Call {
     /// The pages of what is asked for; links lead to the collection of `envelope`.
     pub(super) fn pages<'a>(&'a self, envelope: Envelope<'a>, query: &'a Query) -> Pages<'a> {
         Pages { ring: &self.foundation().ring, tenant: self.caller.tenant(), envelope, query }
+    }
+
+    /// Leave for a long reading.
+    ///
+    /// # Errors
+    /// 429.
+    pub(super) fn reading(&self) -> Result<Reading, Error> {
+        self.api.limits.reading(&self.caller)
     }
 
     /// A parameter of the path, by its place.

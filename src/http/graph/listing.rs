@@ -2,8 +2,8 @@
 //!
 //! A page without order or count is read in the order of keys from where the one before ended: at most [`LOOKED_AT`] records
 //! are looked at for it, so with a filter that few match a page may be short, or empty, and still have a next link. Order and
-//! count need all records: one such walk a tenant at a time goes through them in pieces, and keeps no more than one page. What is in
-//! memory anyway is cut into pages by [`few`].
+//! count need all records: such a walk goes through them in pieces, and keeps no more than one page, however many there are.
+//! Walks and filters take turns with those of others. What is in memory anyway is cut into pages by [`few`].
 
 use std::cmp::Ordering;
 
@@ -85,7 +85,7 @@ pub(super) struct Found<E> {
 /// The page of `collection` that is asked for. `entity` makes of a record what filters and orders are asked of.
 ///
 /// # Errors
-/// 400 for a page token that is not this query's; 429 while another walk through the tenant goes on; 503.
+/// 400 for a page token that is not this query's; 429 while too many long readings of the caller go on; 503.
 pub(super) async fn page<T: DeserializeOwned, E: Entity>(
     call: &Call,
     query: &Query,
@@ -159,8 +159,15 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
         };
         let (top, mut looked_at, mut found) = (usize::from(self.query.top), 0, Vec::new());
         // Without a filter one more than the page tells whether there is another one.
-        let piece = if self.query.filter.is_some() { PIECE } else { top + 1 };
+        let (reading, piece) = match &self.query.filter {
+            Some(_) => (Some(self.call.reading()?), PIECE),
+            None => (None, top + 1),
+        };
         loop {
+            let _turn = match &reading {
+                Some(reading) => reading.turn().await,
+                None => None,
+            };
             let read = self.read(after, piece).await?;
             let complete = read.len() < piece;
             for (id, entity) in read {
@@ -184,12 +191,13 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
 
     /// All that match are counted, and those of the page kept.
     async fn walk(&self, position: Option<Position>) -> Result<Paged<E>, Error> {
-        let _permit = self.call.api.limits.walk(self.call.caller.tenant())?;
+        let reading = self.call.reading()?;
         let (top, mut count) = (usize::from(self.query.top), 0);
         // In order, at most one more than the page has.
         let mut kept: Vec<(Uuid, E)> = Vec::new();
         let mut after = None;
         loop {
+            let _turn = reading.turn().await;
             let read = self.read(after, PIECE).await?;
             let complete = read.len() < PIECE;
             after = read.last().map(|(id, _)| *id);
@@ -210,8 +218,6 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
             if complete {
                 break;
             }
-            // Others shall have their turn.
-            tokio::task::yield_now().await;
         }
         let more = kept.len() > top;
         kept.truncate(top);
