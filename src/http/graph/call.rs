@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::audit::Actor,
     error::Code,
-    flows::{Foundation, Vestibule, guests::Administration},
+    flows::{Foundation, Vestibule, guests::Administration, reading::Reader},
     odata::{ETag, Envelope, Error, ErrorCode, IfMatch, Pages, Query, json::parse_bounded},
     store::Version,
 };
@@ -103,6 +103,11 @@ impl Call {
 
     pub(super) fn foundation(&self) -> &Foundation {
         &self.vestibule().foundation
+    }
+
+    /// The directory of the caller's tenant, to be read.
+    pub(super) fn directory(&self) -> Reader<'_> {
+        Reader::new(&self.foundation().store, self.caller.tenant())
     }
 
     /// What answers about `collection` are wrapped in.

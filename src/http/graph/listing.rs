@@ -13,27 +13,15 @@ use uuid::Uuid;
 
 use super::call::Call;
 use crate::{
-    domain::TenantId,
+    flows::reading::Collection,
     odata::{Entity, Error, Pages, Query, Value},
-    store::{
-        Page, StoreError,
-        records::{RecordKey, Stored, decode},
-    },
+    store::records::Stored,
 };
 
 /// The most records that are looked at for one page.
 pub(super) const LOOKED_AT: usize = 5_000;
 /// Records that are read at once.
 const PIECE: usize = 500;
-
-/// A collection of records of one type that are named by ids.
-pub(super) struct Collection<T> {
-    /// All of them.
-    pub(super) all: RecordKey<T>,
-    /// The one with an id.
-    pub(super) one: fn(TenantId, Uuid) -> RecordKey<T>,
-    pub(super) id: fn(&T) -> Uuid,
-}
 
 /// Where a page begins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -141,14 +129,8 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
 
     /// The next records in the order of keys, with their ids.
     async fn read(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, E)>, Error> {
-        let tenant = self.call.caller.tenant();
-        let after = after.map(|id| (self.collection.one)(tenant, id).key().clone());
-        let entries = self.call.foundation().store.backend().scan(self.collection.all.key(), Page { after, limit }).await;
-        let read = |entry| {
-            let stored: Stored<T> = decode(entry).map_err(StoreError::refusal)?;
-            Ok(((self.collection.id)(&stored.value), (self.entity)(stored)))
-        };
-        entries.map_err(StoreError::refusal)?.into_iter().map(read).collect()
+        let piece = self.call.directory().piece(self.collection, after, limit).await?;
+        Ok(piece.into_iter().map(|(id, stored)| (id, (self.entity)(stored))).collect())
     }
 
     /// The matching ones in the order of keys, after not too many were looked at.
