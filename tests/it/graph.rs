@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod batches;
 mod changes;
+mod curl;
 mod inviting;
 mod listing;
 mod options;

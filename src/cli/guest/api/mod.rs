@@ -75,7 +75,8 @@ impl Api {
             Value::Null
         } else {
             let read: Result<Map<String, Value>, _> = serde_json::from_slice(&body);
-            read.with_context(|| format!("status {}, and no answer of the directory API; is this its server?", parts.status))?.into()
+            read.with_context(|| format!("status {}, and no answer of the directory API; is this its server?", parts.status))?
+                .into()
         };
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
