@@ -176,11 +176,11 @@ mod tests {
     fn the_readings_of_one_app_are_bounded_and_those_of_another_are_not() {
         let readings = Arc::new(Readings::new());
         let begin = |app| readings.begin(whose(app));
-        let mut greedy: Vec<_> = (0..READINGS).map(|_| begin(1).ok().expect("leave")).collect();
+        let mut greedy: Vec<_> = (0..READINGS).map(|_| begin(1).expect("leave")).collect();
         assert_eq!(begin(1).err().and_then(|refused| refused.wait()), Some(1));
-        let other = begin(2).ok().expect("leave");
+        let other = begin(2).expect("leave");
         greedy.pop();
-        greedy.push(begin(1).ok().expect("leave again"));
+        greedy.push(begin(1).expect("leave again"));
         drop((greedy, other));
         assert!(readings.going_on.lock().unwrap().is_empty());
     }
@@ -191,12 +191,14 @@ mod tests {
         let readings = Arc::new(Readings { turns: Semaphore::new(1), ..Readings::new() });
         let read = Arc::new(Mutex::new(Vec::new()));
         let of = |app, pieces| {
-            let (reading, read) = (readings.begin(whose(app)).ok().expect("leave"), Arc::clone(&read));
+            let (reading, read) = (readings.begin(whose(app)).expect("leave"), Arc::clone(&read));
             tokio::spawn(async move {
                 for _ in 0..pieces {
                     let _turn = reading.turn().await;
                     read.lock().unwrap().push(app);
+                    let before = read.lock().unwrap().len();
                     tokio::task::yield_now().await;
+                    assert_eq!(read.lock().unwrap().len(), before, "one piece at a time");
                 }
             })
         };
