@@ -179,7 +179,7 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
         let mut kept: Vec<(Uuid, E)> = Vec::new();
         let mut after = None;
         loop {
-            let _turn = reading.turn().await;
+            let turn = reading.turn().await;
             let read = self.read(after, PIECE).await?;
             let complete = read.len() < PIECE;
             after = read.last().map(|(id, _)| *id);
@@ -200,6 +200,9 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
             if complete {
                 break;
             }
+            // Others shall have their turn, and whoever needs none.
+            drop(turn);
+            tokio::task::yield_now().await;
         }
         let more = kept.len() > top;
         kept.truncate(top);
