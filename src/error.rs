@@ -373,6 +373,9 @@ codes! {
     6008 HeadersTooLarge 431 InvalidRequest ""
         "The request's headers are too large."
         "Clear the cookies of this site and try again.";
+    6009 TargetTooLong 414 InvalidRequest ""
+        "The address of this request is too long."
+        "Ask for less at once: an address may have 8,192 characters.";
 
     // The directory (7xxx): what administrators and programs are told. Graph words are in b2b-facts section 5.1
     7001 NotPermitted 403 AccessDenied ""

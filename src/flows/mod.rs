@@ -22,6 +22,7 @@ pub mod organisation;
 pub mod passwords;
 mod person;
 pub mod prove;
+pub mod reading;
 pub mod redeem;
 pub mod restored;
 mod seen;

@@ -181,7 +181,8 @@ async fn ready(visit: Visit) -> Response {
     }
 }
 
-/// The answer to what the front refuses before anybody looked at it: a page for people, a problem document for programs.
+/// The answer to what the front refuses before anybody looked at it: a page for people, a problem document for programs, the
+/// envelope of the directory API for its callers.
 #[must_use]
 pub fn refuse_at_the_front(vestibule: &Arc<Vestibule>, parts: &Parts, code: Code) -> Response {
     let mut response = Visit::of(parts, vestibule).refuse(code);

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
 use super::{
     front::Peer,
+    graph,
     pages::{AccountInUse, Chrome, Contact, Link, Refusal, TenantFace},
     urls::Path,
 };
@@ -71,7 +72,7 @@ impl Visit {
             method: parts.method.clone(),
             target: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             headers: parts.headers.clone(),
-            trace: parts.extensions.get::<TraceId>().cloned().unwrap_or(TraceId(String::new())),
+            trace: parts.extensions.get::<TraceId>().cloned().unwrap_or_else(|| TraceId::draw(&*vestibule.foundation.entropy)),
             client: parts
                 .extensions
                 .get::<Peer>()
@@ -124,7 +125,8 @@ impl Visit {
         Chrome { account: Some(account), csrf, ..self.chrome(Some(view), ui_locales) }
     }
 
-    /// A refusal with nothing but its code, as a page for people and a problem document for programs.
+    /// A refusal with nothing but its code: as a page for people, as a problem document for programs, and below the directory API
+    /// as that refuses everything.
     #[must_use]
     pub fn refuse(&self, code: Code) -> Response {
         self.refuse_in(None, code)
@@ -141,6 +143,9 @@ impl Visit {
     /// A refusal in full.
     #[must_use]
     pub fn refuse_with(&self, mut refusal: Refusal) -> Response {
+        if graph::is_about(self.path()) {
+            return graph::refuse(self, refusal.code);
+        }
         self.count(refusal.code);
         refusal.chrome.trace_id = Some(self.trace.0.clone());
         let code = refusal.code;

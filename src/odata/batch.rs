@@ -6,7 +6,7 @@
 //! ```
 //! # use vestibule::odata::{Answer, Batch, batch::Item};
 //! # fn run(_: &Item) -> Answer { Answer::empty(http::StatusCode::NO_CONTENT) }
-//! # fn whole(body: &[u8], about: vestibule::odata::error::About<'_>) -> Result<serde_json::Value, vestibule::odata::Error> {
+//! # fn whole(body: serde_json::Value, about: vestibule::odata::error::About<'_>) -> Result<serde_json::Value, vestibule::odata::Error> {
 //! let mut batch = Batch::parse(body)?;
 //! while let Some((place, item)) = batch.next() {
 //!     let answer = run(&item);
@@ -27,7 +27,6 @@ pub use item::{Body, Item};
 use super::{
     Answer,
     error::{About, Error, ErrorCode, shown},
-    json::parse_bounded,
 };
 
 /// The most items of a batch (as in Graph).
@@ -57,13 +56,14 @@ struct Placed {
 pub struct Place(usize);
 
 impl Batch {
-    /// Reads the body of a batch and puts its items in order: that of the request, but after what they depend on.
+    /// Takes the body of a batch, as [`parse_bounded`](super::json::parse_bounded) reads it, and puts its items in order: that of the
+    /// request, but after what they depend on.
     ///
     /// # Errors
     /// 400 when anything in it is malformed: more than 20 items or none, an id that is not unique, a URL that is not a path below
     /// the root of the API, a dependency that does not exist or leads back. Nothing of it is run then.
-    pub fn parse(body: &[u8]) -> Result<Self, Error> {
-        let Value::Object(mut members) = parse_bounded(body)? else {
+    pub fn parse(body: Value) -> Result<Self, Error> {
+        let Value::Object(mut members) = body else {
             return Err(refused("the body is an object with 'requests'"));
         };
         let Some(Value::Array(requests)) = members.remove("requests") else { return Err(refused("'requests' is an array")) };

@@ -13,7 +13,7 @@ use std::{
 
 use axum::{body::Body, extract::ConnectInfo, response::Response};
 use futures_util::task::AtomicWaker;
-use http::Request;
+use http::{Request, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -36,7 +36,7 @@ pub struct Peer {
 #[derive(Debug)]
 pub(super) struct Connection {
     peer: Peer,
-    /// The path of the request that stands for a refused one. Random, so no client can send it.
+    /// What the path of the request that stands for a refused one begins with. Random, so no client can send it.
     marker: Secret,
     refusal: OnceLock<Refusal>,
     in_flight: AtomicUsize,
@@ -62,19 +62,21 @@ impl Connection {
         self.peer
     }
 
-    /// Remembers why the wire refuses, and makes the request that stands for it.
-    pub(super) fn refuse(&self, refusal: Refusal, html: bool) -> String {
+    /// Remembers why the wire refuses, and makes the request that stands for it. Of what was asked for it knows the first segment
+    /// of the path, with its slash, where there was one.
+    pub(super) fn refuse(&self, refusal: Refusal, html: bool, segment: &str) -> String {
         // The first reason stands; the wire stops after it.
         let _ = self.refusal.set(refusal);
         let accept = if html { "text/html" } else { "application/problem+json" };
         let marker = self.marker.expose();
-        format!("GET /{marker} HTTP/1.1\r\nhost: refused.invalid\r\naccept: {accept}\r\nconnection: close\r\n\r\n")
+        format!("GET /{marker}{segment} HTTP/1.1\r\nhost: refused.invalid\r\naccept: {accept}\r\nconnection: close\r\n\r\n")
     }
 
-    /// Why the wire has refused, if this is the request that says so.
-    fn refused(&self, path: &str) -> Option<Refusal> {
+    /// Why the wire has refused, if this is the request that says so, and what had been asked for.
+    fn refused(&self, path: &str) -> Option<(Refusal, Uri)> {
         let refusal = self.refusal.get()?;
-        (path.strip_prefix('/')? == self.marker.expose()).then_some(*refusal)
+        let segment = path.strip_prefix('/')?.strip_prefix(self.marker.expose())?;
+        Some((*refusal, segment.parse().unwrap_or_default()))
     }
 
     /// Requests whose answers are not complete, and requests in all.
@@ -148,7 +150,8 @@ where
         let open = Some(Open::new(&self.connection));
         let refusal = self.connection.refused(request.uri().path());
         let (mut parts, body) = request.into_parts();
-        if let Some(refusal) = refusal {
+        if let Some((refusal, uri)) = refusal {
+            parts.uri = uri;
             let response = refusal.respond(parts, &self.responder);
             return Answering { state: State::Refused { response: Some(response) }, open };
         }

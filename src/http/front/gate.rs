@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn code(parts: &Parts) -> Option<(u16, &'static str)> {
-        judge(parts, &Limits::default()).err().map(|refusal| (refusal.status().as_u16(), refusal.reason()))
+        judge(parts, &Limits::default()).err().map(|refusal| (refusal.code().status().as_u16(), refusal.reason()))
     }
 
     #[test]

@@ -149,6 +149,18 @@ impl Head {
     }
 }
 
+/// The first segment of the path that a head asks for, of which nothing else need be in order: a slash and 1 to 32 unreserved
+/// characters (RFC 3986 section 2.3). Empty where there is no such segment.
+pub(super) fn first_segment(head: &[u8]) -> &str {
+    // A method has 16 octets at most.
+    let target = head.iter().take(17).position(|&byte| byte == b' ').map_or(&[][..], |at| &head[at + 1..]);
+    let is_unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let length = target.iter().skip(1).take_while(|byte| is_unreserved(byte)).count();
+    let ends = matches!(target.get(length + 1), None | Some(b'/' | b'?' | b' '));
+    let segment = target.get(..=length).filter(|segment| segment.starts_with(b"/") && (1..=32).contains(&length) && ends);
+    segment.and_then(|segment| std::str::from_utf8(segment).ok()).unwrap_or_default()
+}
+
 /// Where a line ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LineEnd {
@@ -249,6 +261,28 @@ mod tests {
     }
 
     #[test]
+    fn the_first_segment_is_known_whatever_follows() {
+        for (head, segment) in [
+            (&b"GET /v1.0/users?a"[..], "/v1.0"),
+            (b"GET /v1.0", "/v1.0"),
+            (b"GET /v1.0?a HTTP/1.1", "/v1.0"),
+            (b"NONE /v1.0 HTTP/9\n\0", "/v1.0"),
+            (b"GET /v1.0%2fusers", ""),
+            (b"GET //users", ""),
+            (b"GET http://a/v1.0", ""),
+            (b"GET v1.0/", ""),
+            (b"GET / HTTP/1.1", ""),
+            (b"GET /a\r\nb", ""),
+            (b"GET ", ""),
+            (b"GET", ""),
+            (b"", ""),
+        ] {
+            assert_eq!(first_segment(head), segment, "{}", head.escape_ascii());
+        }
+        assert_eq!(first_segment(format!("GET /{}", "a".repeat(33)).as_bytes()), "");
+    }
+
+    #[test]
     fn p_08_a_request_line_is_three_words() {
         for line in [
             "GET  / HTTP/1.1",
@@ -335,7 +369,7 @@ mod tests {
     #[test]
     fn d_11_a_head_has_an_end_before_it_is_complete() {
         let limits = Limits::default();
-        let status = |head: &[u8]| read(head).err().map(|refusal| refusal.status().as_u16());
+        let status = |head: &[u8]| read(head).err().map(|refusal| refusal.code().status().as_u16());
         assert_eq!(status(format!("GET /{}", "a".repeat(limits.target + 64)).as_bytes()), Some(414));
         assert_eq!(status(format!("GET /{} HTTP/1.1\r\n", "a".repeat(limits.target)).as_bytes()), Some(414));
         let head = "GET / HTTP/1.1\r\nHost: a\r\n";

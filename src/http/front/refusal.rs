@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, header, request::Parts};
 
 use crate::error::Code;
 
@@ -11,15 +11,14 @@ use crate::error::Code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     code: Code,
-    status: StatusCode,
     reason: &'static str,
 }
 
 impl Refusal {
-    /// A refusal with the code's own status. `reason` is for the client's developer: a short clause, nothing of the request.
+    /// A refusal. `reason` is for the client's developer: a short clause, nothing of the request.
     #[must_use]
     pub fn new(code: Code, reason: &'static str) -> Self {
-        Self { code, status: code.status(), reason }
+        Self { code, reason }
     }
 
     /// The request is ambiguous or malformed.
@@ -29,8 +28,7 @@ impl Refusal {
 
     /// The target is longer than the limit (414, RFC 9110 section 15.5.15).
     pub(super) fn target_too_long() -> Self {
-        let status = StatusCode::URI_TOO_LONG;
-        Self { code: Code::RequestTooLarge, status, reason: "the request target is too long" }
+        Self::new(Code::TargetTooLong, "the request target is too long")
     }
 
     /// The header fields are more or longer than the limit (431, RFC 6585 section 5).
@@ -44,12 +42,6 @@ impl Refusal {
         self.code
     }
 
-    /// The status of the answer; for a target that is too long it is 414 and not the code's own.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// What is wrong with the request, in a few words.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -58,14 +50,14 @@ impl Refusal {
 
     /// Whether the connection cannot be trusted any further.
     fn closes(&self) -> bool {
-        matches!(self.code, Code::RequestRefused | Code::RequestTooLarge | Code::HeadersTooLarge | Code::TooSlow)
+        matches!(self.code, Code::RequestRefused | Code::TargetTooLong | Code::HeadersTooLarge | Code::TooSlow)
     }
 
     /// The whole answer: the responder's, with the status and the headers that the protocol wants.
     pub(super) fn respond(self, mut parts: Parts, responder: &Responder) -> Response {
         parts.extensions.insert(self);
         let mut response = responder(&parts, self.code);
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.code.status();
         if self.code == Code::MethodRefused {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(super::gate::ALLOWED_METHODS));
         }
@@ -92,7 +84,7 @@ pub fn problems() -> Responder {
 #[must_use]
 pub fn problem(parts: &Parts, code: Code) -> Response {
     let refusal = parts.extensions.get::<Refusal>().filter(|refusal| refusal.code == code);
-    let status = refusal.map_or_else(|| code.status(), |refusal| refusal.status);
+    let status = code.status();
     let mut document = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Refused"),

@@ -28,6 +28,7 @@ use super::{
     deadline::Deadline,
     exchange::Connection,
     framing::{Framing, Violation, Waiting},
+    head::first_segment,
 };
 use crate::error::Code;
 
@@ -129,13 +130,13 @@ impl<S> Wire<S> {
     fn refuse_if(&mut self, violation: Option<Violation>) {
         let Some(Violation { refusal, in_body, html }) = violation else { return };
         tracing::debug!(peer = %self.connection.peer().addr, reason = refusal.reason(), "connection refused");
-        self.buffer.truncate(self.approved);
+        let refused = self.buffer.split_off(self.approved);
         if in_body {
             self.mode = Mode::Broken;
             return;
         }
         self.mode = Mode::Refused;
-        self.buffer.extend_from_slice(self.connection.refuse(refusal, html).as_bytes());
+        self.buffer.extend_from_slice(self.connection.refuse(refusal, html, first_segment(&refused)).as_bytes());
         self.approved = self.buffer.len();
     }
 

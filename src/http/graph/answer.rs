@@ -3,8 +3,17 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
-use super::{super::visit::Visit, about};
-use crate::odata::{Answer, Error};
+use super::{
+    super::{urls::routes::DIRECTORY_API_ROOT, visit::Visit},
+    about,
+};
+use crate::{
+    error::Code,
+    odata::{Answer, Error},
+};
+
+/// What is waited when the server cannot say for how long, in seconds.
+const PATIENCE: u32 = 5;
 
 /// What is answered to a request of its own.
 pub(super) fn respond(visit: &Visit, answered: Result<Answer, Error>) -> Response {
@@ -31,13 +40,28 @@ pub(super) fn respond(visit: &Visit, answered: Result<Answer, Error>) -> Respons
     response
 }
 
+/// Whether a path is that of the directory API, or below.
+pub(in crate::http) fn is_about(path: &str) -> bool {
+    path.strip_prefix(DIRECTORY_API_ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The answer to a request to the directory API that is refused before it gets there.
+pub(in crate::http) fn refuse(visit: &Visit, code: Code) -> Response {
+    // The rest of the path may have an address in it (checklist W-04).
+    tracing::info!(%code, path = DIRECTORY_API_ROOT, trace = visit.trace.0, "refused: {}", code.sentence());
+    let mut response = respond(visit, Err(code.into()));
+    *response.status_mut() = code.status();
+    response
+}
+
 /// A refusal in its envelope.
 pub(super) fn refusal(visit: &Visit, error: &Error) -> Answer {
     if let Some(code) = error.ours() {
         metrics::counter!("vestibule_refusals_total", "code" => code.to_string()).increment(1);
     }
     let mut answer = Answer::json(error.status(), error.envelope(about(visit)));
-    if let Some(wait) = error.wait() {
+    let patience = error.wait().or((error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(PATIENCE));
+    if let Some(wait) = patience {
         answer.headers.insert(header::RETRY_AFTER, wait.into());
     }
     if error.status() == StatusCode::UNAUTHORIZED {

@@ -14,13 +14,9 @@ use super::{
 };
 use crate::{
     domain::{AppId, UserId, app::App, user::User},
-    error::Code,
     flows::guests::check_role,
     odata::{self, Answer, Entity, Error, ErrorCode, Ops, Property, Query, Schema, Shape, Type, json::object},
-    store::{
-        Page, StoreError,
-        records::{self, Assignment, Stored, decode},
-    },
+    store::records::Assignment,
 };
 
 const ID: Shape = Shape::Single(Type::Guid, Ops::EQUALITY);
@@ -65,9 +61,8 @@ pub(super) async fn of_user(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, &SCHEMA)?;
     let user = named(&call).await?.value;
     let tenant = call.caller.tenant();
-    let assigned = call.foundation().store.list(&records::assignments(tenant, user.id)).await.map_err(StoreError::refusal)?;
     let mut matching = Vec::new();
-    for Stored { value, .. } in assigned {
+    for value in call.directory().assignments(user.id).await? {
         let Some(app) = call.caller.view.apps.get(&value.app) else { continue };
         let entity = Assigned { user: user.id, resource: service_principal_id(tenant, app.id) };
         if query.filter.as_ref().is_none_or(|filter| filter.matches(&entity)) {
@@ -96,25 +91,20 @@ pub(super) async fn of_app(call: Call) -> Result<Answer, Error> {
     let (foundation, tenant) = (call.foundation(), call.caller.tenant());
     let (path, collection) = of("servicePrincipals", "appRoleAssignedTo", service_principal_id(tenant, app.id));
     let pages = call.pages(call.envelope(&path), &query);
-    let after: Option<(Uuid, Uuid)> = pages.open(foundation.now())?;
-    let mut after = after.map(|(user, app)| records::assignment(tenant, UserId(user), AppId(app)).key().clone());
-    let (mut found, mut looked_at, mut last) = (Vec::new(), 0, None);
+    let mut last: Option<(UserId, AppId)> = pages.open(foundation.now())?;
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let reading = call.reading()?;
     let complete = loop {
-        let page = Page { after: after.take(), limit: PIECE };
-        let entries = foundation.store.backend().scan(records::all_assignments(tenant).key(), page).await;
-        let entries = entries.map_err(StoreError::refusal)?;
-        let complete = entries.len() < PIECE;
-        for entry in entries {
+        let _turn = reading.turn().await;
+        let piece = call.directory().all_assignments(last, PIECE).await?;
+        let complete = piece.len() < PIECE;
+        for (user, assignment) in piece {
             if found.len() == usize::from(query.top) {
                 break;
             }
-            after = Some(entry.key.clone());
-            let user = entry.key.segments().next().and_then(|segment| Uuid::from_slice(segment).ok());
-            let assignment: Stored<Assignment> = decode(entry).map_err(StoreError::refusal)?;
-            let user = user.ok_or(Code::Internal)?;
-            (looked_at, last) = (looked_at + 1, Some((user, assignment.value.app.0)));
-            if assignment.value.app == app.id {
-                found.push((UserId(user), assignment.value));
+            (looked_at, last) = (looked_at + 1, Some((user, assignment.app)));
+            if assignment.app == app.id {
+                found.push((user, assignment));
             }
         }
         let full = found.len() == usize::from(query.top);
@@ -122,8 +112,7 @@ pub(super) async fn of_app(call: Call) -> Result<Answer, Error> {
             break complete && !full;
         }
     };
-    let keys: Vec<_> = found.iter().map(|(user, _)| records::user(tenant, *user)).collect();
-    let users: Vec<Option<Stored<User>>> = foundation.store.get_all(&keys).await.map_err(StoreError::refusal)?;
+    let users = call.directory().users(found.iter().map(|(user, _)| *user)).await?;
     // Those of deleted users are kept for when they are restored.
     let of_users = users.iter().zip(&found).filter_map(|(user, (_, assignment))| Some((&user.as_ref()?.value, assignment)));
     let shown: Vec<_> = of_users.map(|(user, assignment)| json(&call, user, app, assignment)).collect();

@@ -11,10 +11,6 @@ use crate::{
         audit::{Activity, Actor, Event},
     },
     odata::{self, Answer, Entity, Error, Ops, Property, Query, Schema, Select, Shape, Type, json::object},
-    store::{
-        StoreError,
-        records::{self, Stored},
-    },
 };
 
 const NAME: Shape = Shape::Single(Type::String, Ops::EQUALITY.and(Ops::STARTS_WITH));
@@ -48,19 +44,21 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     if query.count && query.filter.is_some() {
         return Err(Error::not_implemented("$count is offered without $filter here."));
     }
-    let (foundation, tenant) = (call.foundation(), call.caller.tenant());
+    let (foundation, directory) = (call.foundation(), call.directory());
     let envelope = call.envelope("auditLogs/directoryAudits");
     let pages = call.pages(envelope, &query);
-    let head = foundation.audit_head(tenant).await.map_err(StoreError::refusal)?;
-    let last = head.map_or(0, |head| head.value.sequence);
+    let last = directory.latest_audit().await?;
     // The entries before this one are those that were not looked at.
     let mut before: u64 = pages.open(foundation.now())?.unwrap_or(last.saturating_add(1));
     let (top, mut looked_at, mut shown) = (usize::from(query.top), 0, Vec::new());
+    let reading = query.filter.as_ref().map(|_| call.reading()).transpose()?;
     while before > 1 && shown.len() < top && looked_at < LOOKED_AT {
+        let _turn = match &reading {
+            Some(reading) => reading.turn().await,
+            None => None,
+        };
         let first = before.saturating_sub(PIECE).max(1);
-        let keys: Vec<_> = (first..before).rev().map(|sequence| records::audit_event(tenant, sequence)).collect();
-        let events: Vec<Option<Stored<Event>>> = foundation.store.get_all(&keys).await.map_err(StoreError::refusal)?;
-        for event in events.into_iter().flatten().map(|stored| stored.value) {
+        for event in directory.audits(first..before).await? {
             if shown.len() == top {
                 break;
             }
@@ -83,8 +81,8 @@ pub(super) async fn get(call: Call) -> Result<Answer, Error> {
     let tenant = call.caller.tenant();
     let sequence = call.parameter(0).strip_prefix("Directory_").and_then(|id| id.split_once('_'));
     let sequence = sequence.filter(|(of, _)| *of == tenant.to_string()).and_then(|(_, sequence)| sequence.parse().ok());
-    let key = records::audit_event(tenant, sequence.ok_or_else(Error::not_found)?);
-    let event = call.foundation().store.get(&key).await.map_err(StoreError::refusal)?.ok_or_else(Error::not_found)?.value;
+    let sequence: u64 = sequence.ok_or_else(Error::not_found)?;
+    let event = call.directory().audits(sequence..sequence.saturating_add(1)).await?.pop().ok_or_else(Error::not_found)?;
     let members = Entry::of(&event).json(&call, &event);
     Ok(Answer::json(StatusCode::OK, call.envelope("auditLogs/directoryAudits").entity(&select, members)))
 }

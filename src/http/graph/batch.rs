@@ -19,12 +19,16 @@ use crate::odata::{
     query::refuse_options,
 };
 
+/// The most objects in all lists of a batch: twenty pages of the usual size.
+const LISTED_MAX: usize = 2_000;
+
 /// Runs a batch. Its items go through the same table, limits and checks as requests of their own; of the batch's own header
 /// fields only the token says anything about them.
 pub(super) async fn run(api: &Arc<Api>, visit: &Visit, caller: &Arc<Caller>, asked: &Asked) -> Result<Answer, Error> {
     api.limits.admit(caller)?;
     refuse_options(&asked.query)?;
-    let mut batch = Batch::parse(&below_the_root(asked, &api.service)?)?;
+    let mut batch = Batch::parse(below_the_root(asked, &api.service)?)?;
+    let mut listed = 0;
     while let Some((place, item)) = batch.next() {
         let Item { method, path, query, headers, body } = item;
         let body = match body {
@@ -35,9 +39,23 @@ pub(super) async fn run(api: &Arc<Api>, visit: &Visit, caller: &Arc<Caller>, ask
         let found = route::find(&method, &path);
         // A future of the same kind is in here: without a box it would have no size.
         let answered = Box::pin(api.run(visit, caller, found, Asked { method, path, query, headers, body })).await;
+        let answered = answered.and_then(|answer| within(&mut listed, answer));
         batch.answer(place, answered.unwrap_or_else(|error| answer::refusal(visit, &error)));
     }
     Ok(Answer::json(StatusCode::OK, batch.finish(about(visit))))
+}
+
+/// The answer to an item, if the lists of the batch are not too long with it: all are held until the last item is answered.
+fn within(listed: &mut usize, answer: Answer) -> Result<Answer, Error> {
+    let list = answer.body.as_ref().and_then(|body| body["value"].as_array());
+    let together = *listed + list.map_or(0, Vec::len);
+    if together <= LISTED_MAX {
+        *listed = together;
+        return Ok(answer);
+    }
+    Err(Error::bad_request(format!(
+        "The lists of a batch have at most {LISTED_MAX} objects together. Ask for less with '$top', or without a batch."
+    )))
 }
 
 /// The refusal of a batch in a batch.
@@ -47,7 +65,7 @@ pub(super) fn nested() -> Error {
 
 /// The batch as it is read here. The SDK for Python names items by absolute URLs and says `depends_on` for `dependsOn`; an
 /// absolute URL is taken only where it begins with the root of this very API.
-fn below_the_root(asked: &Asked, service: &str) -> Result<Vec<u8>, Error> {
+fn below_the_root(asked: &Asked, service: &str) -> Result<Value, Error> {
     let Sent::Bytes(bytes) = &asked.body else { return Err(nested()) };
     asked.is_json()?;
     let mut body = parse_bounded(bytes)?;
@@ -68,5 +86,5 @@ fn below_the_root(asked: &Asked, service: &str) -> Result<Vec<u8>, Error> {
             }
         }
     }
-    Ok(body.to_string().into_bytes())
+    Ok(body)
 }

@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::{
     super::{urls::routes::DIRECTORY_API_ROOT, visit::Visit},
     Api, Caller, Route,
+    limits::Reading,
 };
 use crate::{
     domain::audit::Actor,
     error::Code,
-    flows::{Foundation, Vestibule, guests::Administration},
+    flows::{Foundation, Vestibule, guests::Administration, reading::Reader},
     odata::{ETag, Envelope, Error, ErrorCode, IfMatch, Pages, Query, json::parse_bounded},
     store::Version,
 };
@@ -104,6 +105,11 @@ impl Call {
         &self.vestibule().foundation
     }
 
+    /// The directory of the caller's tenant, to be read.
+    pub(super) fn directory(&self) -> Reader<'_> {
+        Reader::new(&self.foundation().store, self.caller.tenant())
+    }
+
     /// What answers about `collection` are wrapped in.
     pub(super) fn envelope<'a>(&'a self, collection: &'a str) -> Envelope<'a> {
         Envelope { service: &self.api.service, collection }
@@ -112,6 +118,14 @@ impl Call {
     /// The pages of what is asked for; links lead to the collection of `envelope`.
     pub(super) fn pages<'a>(&'a self, envelope: Envelope<'a>, query: &'a Query) -> Pages<'a> {
         Pages { ring: &self.foundation().ring, tenant: self.caller.tenant(), envelope, query }
+    }
+
+    /// Leave for a long reading.
+    ///
+    /// # Errors
+    /// 429.
+    pub(super) fn reading(&self) -> Result<Reading, Error> {
+        self.api.limits.reading(&self.caller)
     }
 
     /// A parameter of the path, by its place.

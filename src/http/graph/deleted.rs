@@ -4,18 +4,15 @@ use http::StatusCode;
 
 use super::{
     call::Call,
-    listing::{self, Collection},
+    listing,
     user_entity::{FOR_APPS, UserEntity},
     users::{one, shown},
 };
 use crate::{
     domain::UserId,
-    flows::guests::find,
+    flows::reading::DELETED_USERS,
     odata::{Answer, Error, Query},
-    store::{
-        StoreError,
-        records::{self, DeletedUser, Stored},
-    },
+    store::records::{DeletedUser, Stored},
 };
 
 /// `GET /directory/deletedItems/microsoft.graph.user`
@@ -24,19 +21,13 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let envelope = call.envelope("directory/deletedItems/microsoft.graph.user");
     let pages = call.pages(envelope, &query);
     let initial = call.caller.view.tenant.initial_domain();
-    let collection = Collection {
-        all: records::deleted_users(call.caller.tenant()),
-        one: |tenant, id| records::deleted_user(tenant, UserId(id)),
-        id: |deleted: &DeletedUser| deleted.user.id.0,
-    };
-    let found = listing::page(&call, &query, &pages, &collection, |stored| UserEntity::of_deleted(stored, initial)).await?;
+    let found = listing::page(&call, &query, &pages, &DELETED_USERS, |stored| UserEntity::of_deleted(stored, initial)).await?;
     let entities = shown(&call, &query.select, &found.entities).await?;
     Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
 }
 
 async fn named(call: &Call) -> Result<Stored<DeletedUser>, Error> {
-    let found = find::deleted_by_id(&call.foundation().store, call.caller.tenant(), UserId(call.id(0)?)).await;
-    found.map_err(StoreError::refusal)?.ok_or_else(Error::not_found)
+    call.directory().deleted_user(UserId(call.id(0)?)).await?.ok_or_else(Error::not_found)
 }
 
 /// `GET /directory/deletedItems/{id}`
@@ -51,7 +42,7 @@ pub(super) async fn restore(call: Call) -> Result<Answer, Error> {
     let expected = call.unchanged(deleted.version)?;
     let id = deleted.value.user.id;
     call.administer(async |directory| directory.restore(id, expected).await).await?;
-    let user = find::by_id(&call.foundation().store, call.caller.tenant(), id).await.map_err(StoreError::refusal)?;
+    let user = call.directory().user(id).await?;
     let user = UserEntity::of(user.ok_or_else(Error::not_found)?, call.caller.view.tenant.initial_domain());
     one(&call, "directoryObjects", user).await
 }

@@ -11,30 +11,23 @@ use crate::{
     },
     error::Code,
     odata::Error,
-    store::{
-        StoreError,
-        records::{self, Delivery, DeliveryState, Stored},
-    },
+    store::records::{Delivery, DeliveryState},
 };
 
 /// For each user the state of their latest invitation; null for those without any. Nothing in it redeems (checklist T-04).
 pub(super) async fn of(call: &Call, users: impl Iterator<Item = &User>) -> Result<Vec<Value>, Error> {
-    let (store, tenant, now) = (&call.foundation().store, call.caller.tenant(), call.foundation().now());
+    let now = call.foundation().now();
     let users: Vec<_> = users.collect();
-    let invited = || users.iter().filter_map(|user| user.invitation);
-    let invitations: Vec<_> = invited().map(|id| records::invitation(tenant, id)).collect();
-    let deliveries: Vec<_> = invited().map(|id| records::delivery(tenant, id)).collect();
-    let invitations: Vec<Option<Stored<Invitation>>> = store.get_all(&invitations).await.map_err(StoreError::refusal)?;
-    let deliveries: Vec<Option<Stored<Delivery>>> = store.get_all(&deliveries).await.map_err(StoreError::refusal)?;
-    let mut read = invitations.into_iter().zip(deliveries);
+    let invited: Vec<_> = users.iter().filter_map(|user| user.invitation).collect();
+    let mut read = call.directory().invitations(&invited).await?.into_iter();
     let state = |user: &&User| {
         let (invitation, delivery) = user.invitation.and_then(|_| read.next()).unwrap_or_default();
-        invitation.map_or(Value::Null, |invitation| shown(user, &invitation.value, delivery.as_ref(), now))
+        invitation.map_or(Value::Null, |invitation| shown(user, &invitation, delivery.as_ref(), now))
     };
     Ok(users.iter().map(state).collect())
 }
 
-fn shown(user: &User, invitation: &Invitation, delivery: Option<&Stored<Delivery>>, now: Timestamp) -> Value {
+fn shown(user: &User, invitation: &Invitation, delivery: Option<&Delivery>, now: Timestamp) -> Value {
     json!({
         "id": invitation.id,
         "state": state(user, invitation, now),
@@ -42,7 +35,7 @@ fn shown(user: &User, invitation: &Invitation, delivery: Option<&Stored<Delivery
         "expirationDateTime": invitation.expires,
         "address": invitation.address,
         "inviteRedirectUrl": invitation.redirect.as_str(),
-        "delivery": delivery.map(|delivery| mailed(&delivery.value)),
+        "delivery": delivery.map(mailed),
     })
 }
 

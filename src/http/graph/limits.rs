@@ -1,18 +1,21 @@
 //! How much is done for one app and one tenant, in memory, for each node by itself.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    thread::available_parallelism,
     time::Duration,
 };
 
 use governor::{
     Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::DashMapStateStore,
 };
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Caller;
 use crate::{
@@ -27,6 +30,8 @@ use crate::{
 const INVITATIONS: (u32, Duration) = (150, Duration::from_secs(5));
 /// All requests of one app: 2,000 in 10 s. Items of batches count.
 const REQUESTS: (u32, Duration) = (2_000, Duration::from_secs(10));
+/// Long readings of one app of a tenant at once.
+const READINGS: u32 = 4;
 /// After so many questions, what is at rest is forgotten.
 const CLEAN_UP: u32 = 4096;
 
@@ -37,8 +42,7 @@ pub(super) struct Limits {
     clock: LimiterClock,
     apps: Keyed<(TenantId, AppId)>,
     invitations: Keyed<TenantId>,
-    /// Tenants whose whole directory is being read for somebody.
-    walks: Arc<Mutex<HashSet<TenantId>>>,
+    readings: Arc<Readings>,
     asked: AtomicU32,
 }
 
@@ -48,7 +52,7 @@ impl Limits {
         Self {
             apps: RateLimiter::dashmap_with_clock(quota(REQUESTS), clock.clone()),
             invitations: RateLimiter::dashmap_with_clock(quota(INVITATIONS), clock.clone()),
-            walks: Arc::default(),
+            readings: Arc::new(Readings::new()),
             asked: AtomicU32::new(0),
             clock,
         }
@@ -84,16 +88,13 @@ impl Limits {
         too_many(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1))
     }
 
-    /// Leave to read a tenant's whole directory: one at a time has it.
+    /// Leave for a long reading: one that looks at many records to find few. A caller has at most [`READINGS`] at once, and takes
+    /// turns with all others.
     ///
     /// # Errors
     /// 429.
-    pub(super) fn walk(&self, tenant: TenantId) -> Result<WalkPermit, Error> {
-        let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
-        if !walks.insert(tenant) {
-            return Err(too_many(1));
-        }
-        Ok(WalkPermit { tenant, walks: Arc::clone(&self.walks) })
+    pub(super) fn reading(&self, caller: &Caller) -> Result<Reading, Error> {
+        self.readings.begin((caller.tenant(), caller.app()))
     }
 }
 
@@ -101,15 +102,58 @@ fn too_many(wait: u32) -> Error {
     Error::too_many_requests(wait).with(Code::TooMany)
 }
 
-/// Leave to read a tenant's whole directory, until it is dropped.
-pub(super) struct WalkPermit {
-    tenant: TenantId,
-    walks: Arc<Mutex<HashSet<TenantId>>>,
+/// An app in a tenant, or the operator.
+type Whose = (TenantId, Option<AppId>);
+
+/// Long readings that go on.
+struct Readings {
+    going_on: Mutex<HashMap<Whose, u32>>,
+    /// Given in the order of asking.
+    turns: Semaphore,
 }
 
-impl Drop for WalkPermit {
+impl Readings {
+    fn new() -> Self {
+        // The other half of the processors is for whoever asks for little.
+        let turns = available_parallelism().map_or(1, |all| all.get().div_ceil(2));
+        Self { going_on: Mutex::default(), turns: Semaphore::new(turns) }
+    }
+
+    fn begin(self: &Arc<Self>, whose: Whose) -> Result<Reading, Error> {
+        let mut going_on = self.going_on.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = going_on.entry(whose).or_default();
+        if *theirs == READINGS {
+            return Err(too_many(1));
+        }
+        *theirs += 1;
+        Ok(Reading { whose, all: Arc::clone(self) })
+    }
+}
+
+/// Leave for a long reading, until it is dropped.
+pub(super) struct Reading {
+    whose: Whose,
+    all: Arc<Readings>,
+}
+
+impl Reading {
+    /// The turn to read one piece, until it is dropped. Turns go round among all readings of the server, so that one of a few
+    /// records is not behind one of a million.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.all.turns.acquire().await.ok()
+    }
+}
+
+impl Drop for Reading {
     fn drop(&mut self) {
-        self.walks.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.tenant);
+        let mut going_on = self.all.going_on.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut theirs) = going_on.entry(self.whose) {
+            *theirs.get_mut() -= 1;
+            if *theirs.get() == 0 {
+                theirs.remove();
+            }
+        }
     }
 }
 
@@ -118,4 +162,56 @@ fn quota((burst, within): (u32, Duration)) -> Quota {
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
     // Only a period of zero is refused.
     Quota::with_period(within / burst.get()).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whose(app: u128) -> Whose {
+        (TenantId(uuid::Uuid::nil()), Some(AppId(uuid::Uuid::from_u128(app))))
+    }
+
+    #[test]
+    fn the_readings_of_one_app_are_bounded_and_those_of_another_are_not() {
+        let readings = Arc::new(Readings::new());
+        let begin = |app| readings.begin(whose(app));
+        let mut greedy: Vec<_> = (0..READINGS).map(|_| begin(1).expect("leave")).collect();
+        assert_eq!(begin(1).err().and_then(|refused| refused.wait()), Some(1));
+        let other = begin(2).expect("leave");
+        greedy.pop();
+        greedy.push(begin(1).expect("leave again"));
+        drop((greedy, other));
+        assert!(readings.going_on.lock().unwrap().is_empty());
+    }
+
+    /// However many pieces one reads, another waits for no more than those that asked before it.
+    #[tokio::test]
+    async fn a_short_reading_is_not_behind_a_long_one() {
+        let readings = Arc::new(Readings { turns: Semaphore::new(1), ..Readings::new() });
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let of = |app, pieces| {
+            let (reading, read) = (readings.begin(whose(app)).expect("leave"), Arc::clone(&read));
+            tokio::spawn(async move {
+                for _ in 0..pieces {
+                    let _turn = reading.turn().await;
+                    read.lock().unwrap().push(app);
+                    let before = read.lock().unwrap().len();
+                    tokio::task::yield_now().await;
+                    assert_eq!(read.lock().unwrap().len(), before, "one piece at a time");
+                }
+            })
+        };
+        let long: Vec<_> = (0..READINGS).map(|_| of(1, 1_000)).collect();
+        while read.lock().unwrap().len() < 100 {
+            tokio::task::yield_now().await;
+        }
+        let before = read.lock().unwrap().len();
+        of(2, 3).await.unwrap();
+        let between = read.lock().unwrap().len() - before;
+        assert!(between <= 3 * (1 + READINGS as usize) + READINGS as usize, "{between} pieces until three were read");
+        for reading in long {
+            reading.await.unwrap();
+        }
+    }
 }

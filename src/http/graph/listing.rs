@@ -2,8 +2,8 @@
 //!
 //! A page without order or count is read in the order of keys from where the one before ended: at most [`LOOKED_AT`] records
 //! are looked at for it, so with a filter that few match a page may be short, or empty, and still have a next link. Order and
-//! count need all records: one such walk a tenant at a time goes through them in pieces, and keeps no more than one page. What is in
-//! memory anyway is cut into pages by [`few`].
+//! count need all records: such a walk goes through them in pieces, and keeps no more than one page, however many there are.
+//! Walks and filters take turns with those of others. What is in memory anyway is cut into pages by [`few`].
 
 use std::cmp::Ordering;
 
@@ -13,27 +13,15 @@ use uuid::Uuid;
 
 use super::call::Call;
 use crate::{
-    domain::TenantId,
+    flows::reading::Collection,
     odata::{Entity, Error, Pages, Query, Value},
-    store::{
-        Page, StoreError,
-        records::{RecordKey, Stored, decode},
-    },
+    store::records::Stored,
 };
 
 /// The most records that are looked at for one page.
 pub(super) const LOOKED_AT: usize = 5_000;
 /// Records that are read at once.
 const PIECE: usize = 500;
-
-/// A collection of records of one type that are named by ids.
-pub(super) struct Collection<T> {
-    /// All of them.
-    pub(super) all: RecordKey<T>,
-    /// The one with an id.
-    pub(super) one: fn(TenantId, Uuid) -> RecordKey<T>,
-    pub(super) id: fn(&T) -> Uuid,
-}
 
 /// Where a page begins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,7 +73,7 @@ pub(super) struct Found<E> {
 /// The page of `collection` that is asked for. `entity` makes of a record what filters and orders are asked of.
 ///
 /// # Errors
-/// 400 for a page token that is not this query's; 429 while another walk through the tenant goes on; 503.
+/// 400 for a page token that is not this query's; 429 while too many long readings of the caller go on; 503.
 pub(super) async fn page<T: DeserializeOwned, E: Entity>(
     call: &Call,
     query: &Query,
@@ -141,14 +129,8 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
 
     /// The next records in the order of keys, with their ids.
     async fn read(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, E)>, Error> {
-        let tenant = self.call.caller.tenant();
-        let after = after.map(|id| (self.collection.one)(tenant, id).key().clone());
-        let entries = self.call.foundation().store.backend().scan(self.collection.all.key(), Page { after, limit }).await;
-        let read = |entry| {
-            let stored: Stored<T> = decode(entry).map_err(StoreError::refusal)?;
-            Ok(((self.collection.id)(&stored.value), (self.entity)(stored)))
-        };
-        entries.map_err(StoreError::refusal)?.into_iter().map(read).collect()
+        let piece = self.call.directory().piece(self.collection, after, limit).await?;
+        Ok(piece.into_iter().map(|(id, stored)| (id, (self.entity)(stored))).collect())
     }
 
     /// The matching ones in the order of keys, after not too many were looked at.
@@ -159,8 +141,15 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
         };
         let (top, mut looked_at, mut found) = (usize::from(self.query.top), 0, Vec::new());
         // Without a filter one more than the page tells whether there is another one.
-        let piece = if self.query.filter.is_some() { PIECE } else { top + 1 };
+        let (reading, piece) = match &self.query.filter {
+            Some(_) => (Some(self.call.reading()?), PIECE),
+            None => (None, top + 1),
+        };
         loop {
+            let _turn = match &reading {
+                Some(reading) => reading.turn().await,
+                None => None,
+            };
             let read = self.read(after, piece).await?;
             let complete = read.len() < piece;
             for (id, entity) in read {
@@ -184,12 +173,13 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
 
     /// All that match are counted, and those of the page kept.
     async fn walk(&self, position: Option<Position>) -> Result<Paged<E>, Error> {
-        let _permit = self.call.api.limits.walk(self.call.caller.tenant())?;
+        let reading = self.call.reading()?;
         let (top, mut count) = (usize::from(self.query.top), 0);
         // In order, at most one more than the page has.
         let mut kept: Vec<(Uuid, E)> = Vec::new();
         let mut after = None;
         loop {
+            let turn = reading.turn().await;
             let read = self.read(after, PIECE).await?;
             let complete = read.len() < PIECE;
             after = read.last().map(|(id, _)| *id);
@@ -210,7 +200,8 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
             if complete {
                 break;
             }
-            // Others shall have their turn.
+            // Others shall have their turn, and whoever needs none.
+            drop(turn);
             tokio::task::yield_now().await;
         }
         let more = kept.len() > top;

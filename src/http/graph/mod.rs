@@ -49,6 +49,7 @@ use crate::{
     flows::Vestibule,
     odata::{Answer, Error, error::About, query},
 };
+pub(super) use answer::{is_about, refuse};
 use auth::Caller;
 use call::{Asked, Call};
 use limits::Limits;
@@ -131,6 +132,7 @@ impl Api {
     async fn serve(self: &Arc<Self>, visit: &Visit, asked: Asked) -> Result<Answer, Error> {
         let found = route::find(&asked.method, &asked.path);
         if let Ok((Route { needs: Needs::Nothing, run: Run::Document, .. }, _)) = found {
+            query::refuse_options(&asked.query)?;
             return Ok(self.document());
         }
         let caller = Arc::new(auth::authenticate(&self.vestibule, &visit.headers, &visit.trace).await?);
@@ -176,11 +178,11 @@ impl Api {
         asked: Asked,
     ) -> Result<Answer, Error> {
         caller.check(&route.needs)?;
-        if route.mails {
-            self.limits.admit_invitation(caller)?;
-        }
         if asked.method != Method::GET {
             query::refuse_options(&asked.query)?;
+        }
+        if route.mails {
+            self.limits.admit_invitation(caller)?;
         }
         let body = asked.json(route)?;
         let call = Call {
@@ -193,7 +195,7 @@ impl Api {
         };
         match route.run {
             Run::Handler(handler) => handler(call).await,
-            Run::Document => Ok(self.document()),
+            Run::Document => query::refuse_options(&call.query).map(|()| self.document()),
             Run::Batch => Err(batch::nested()),
         }
     }

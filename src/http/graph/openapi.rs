@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    route::{Gives, Needs, Route},
+    route::{Gives, Needs, Route, Run},
     table::ROUTES,
 };
 use crate::domain::permission::Permission;
@@ -69,7 +69,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         .map(|(name, _)| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
     let options: &[&str] = match (&route.gives, route.method == http::Method::GET) {
         (Gives::Page(_), _) => &["$select", "$filter", "$top", "$count", "$orderby", "$skiptoken"],
-        (Gives::One(_), true) => &["$select"],
+        (Gives::One(_), true) if !matches!(route.run, Run::Document) => &["$select"],
         _ => &[],
     };
     let in_query = options.iter().map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }));

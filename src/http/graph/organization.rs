@@ -12,10 +12,7 @@ use crate::{
     domain::{TenantId, WebUrl, tenant::Tenant},
     flows::organisation::{PrivacyChange, change_privacy},
     odata::{Answer, Error, ErrorCode, Property, Query, Schema, Select, Shape, json::object},
-    store::{
-        StoreError,
-        records::{self, Stored},
-    },
+    store::records::Stored,
 };
 
 const SCHEMA: Schema = Schema {
@@ -98,8 +95,7 @@ fn statement(value: Value) -> Option<Option<WebUrl>> {
 
 /// The record, not the copy in memory: it has the version that a change is compared with.
 async fn read(call: &Call) -> Result<Stored<Tenant>, Error> {
-    let stored = call.foundation().store.get(&records::tenant(call.caller.tenant())).await.map_err(StoreError::refusal)?;
-    stored.ok_or_else(Error::not_found)
+    call.directory().organisation().await?.ok_or_else(Error::not_found)
 }
 
 /// The caller's own organisation: another one's id is as unknown as any (checklist T-02).

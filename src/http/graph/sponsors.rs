@@ -13,7 +13,6 @@ use crate::{
     domain::UserId,
     error::Code,
     odata::{Answer, Error, ErrorCode, Query},
-    store::{StoreError, records},
 };
 
 /// How often a change is decided anew when somebody else was faster.
@@ -26,9 +25,8 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
         return Err(Error::not_implemented("Sponsors are offered without $filter and $orderby."));
     }
     let user = named(&call).await?;
-    let (tenant, initial) = (call.caller.tenant(), call.caller.view.tenant.initial_domain());
-    let keys: Vec<_> = user.value.sponsors.iter().map(|id| records::user(tenant, *id)).collect();
-    let found = call.foundation().store.get_all(&keys).await.map_err(StoreError::refusal)?;
+    let initial = call.caller.view.tenant.initial_domain();
+    let found = call.directory().users(user.value.sponsors.iter().copied()).await?;
     let sponsors = found.into_iter().flatten().map(|stored| (stored.value.id.0, UserEntity::of(stored, initial)));
     let path = format!("users/{}/sponsors", user.value.id);
     let found = listing::few(&call, &query, &call.pages(call.envelope(&path), &query), sponsors.collect())?;

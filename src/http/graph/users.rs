@@ -6,17 +6,15 @@ use serde_json::{Map, Value};
 use super::{
     call::{Call, etag},
     invitation_state,
-    listing::{self, Collection, Found},
+    listing::{self, Found},
     user_entity::{FOR_APPS, FOR_PEOPLE, INVITATION, UserEntity},
 };
 use crate::{
     domain::{UserId, user::User},
-    flows::guests::find,
+    error::Code,
+    flows::reading::USERS,
     odata::{Answer, Error, Literal, Query, Schema, Select},
-    store::{
-        StoreError,
-        records::{self, Stored},
-    },
+    store::records::Stored,
 };
 
 /// What the caller may see of users.
@@ -28,7 +26,6 @@ pub(super) fn schema(call: &Call) -> &'static Schema {
 pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let query = Query::parse(&call.query, schema(&call))?;
     let envelope = call.envelope("users");
-    let tenant = call.caller.tenant();
     let pages = call.pages(envelope, &query);
     let initial = call.caller.view.tenant.initial_domain();
     let found = match indexed(&call, &query).await? {
@@ -39,14 +36,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
             let count = u64::try_from(entities.len()).ok();
             Found { entities, count, next_link: None }
         }
-        None => {
-            let collection = Collection {
-                all: records::users(tenant),
-                one: |tenant, id| records::user(tenant, UserId(id)),
-                id: |user| user.id.0,
-            };
-            listing::page(&call, &query, &pages, &collection, |stored| UserEntity::of(stored, initial)).await?
-        }
+        None => listing::page(&call, &query, &pages, &USERS, |stored| UserEntity::of(stored, initial)).await?,
     };
     let entities = shown(&call, &query.select, &found.entities).await?;
     Ok(Answer::json(StatusCode::OK, envelope.page(&query, entities, found.count, found.next_link)))
@@ -54,35 +44,35 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
 
 /// The only users that a filter can match, where an index knows: by id, by the invited address, by the name in the directory.
 async fn indexed(call: &Call, query: &Query) -> Result<Option<Vec<Stored<User>>>, Error> {
-    let (store, tenant) = (&call.foundation().store, call.caller.tenant());
+    let directory = call.directory();
     let Some(filter) = query.filter.as_ref().filter(|_| query.skip_token.is_none()) else { return Ok(None) };
     for demand in filter.demands() {
         // More than a few, or null, which no index has: those are read like any other.
         let [literal] = demand.one_of else { continue };
         let found = match (demand.names.as_slice(), literal) {
-            (["id"], Literal::Guid(id)) => find::by_id(store, tenant, UserId(*id)).await,
-            (["mail"], Literal::String(mail)) => by_address(call, mail).await,
+            (["id"], Literal::Guid(id)) => directory.user(UserId(*id)).await?,
+            (["mail"], Literal::String(mail)) => by_address(call, mail).await?,
             (["proxyAddresses"], Literal::String(address)) => {
                 let mail = address.split_once(':').filter(|(kind, _)| kind.eq_ignore_ascii_case("smtp"));
-                by_address(call, mail.map_or("", |(_, mail)| mail)).await
+                by_address(call, mail.map_or("", |(_, mail)| mail)).await?
             }
             (["userPrincipalName"], Literal::String(name)) => {
-                match find::by_principal_name(store, tenant, name).await.map_err(StoreError::refusal)? {
+                match directory.user_by_name(name).await? {
                     // The name stays when addresses change, so there may be somebody all the same.
                     None => continue,
-                    found => Ok(found),
+                    found => found,
                 }
             }
             _ => continue,
         };
-        return Ok(Some(found.map_err(StoreError::refusal)?.into_iter().collect()));
+        return Ok(Some(found.into_iter().collect()));
     }
     Ok(None)
 }
 
-async fn by_address(call: &Call, mail: &str) -> Result<Option<Stored<User>>, StoreError> {
+async fn by_address(call: &Call, mail: &str) -> Result<Option<Stored<User>>, Code> {
     let Ok(address) = mail.parse() else { return Ok(None) };
-    find::by_address(&call.foundation().store, call.caller.tenant(), &address).await
+    call.directory().user_by_address(&address).await
 }
 
 /// What is answered of users, with what has to be read for it beside them.
@@ -111,12 +101,11 @@ pub(super) async fn one(call: &Call, collection: &str, user: UserEntity) -> Resu
 
 /// The user that the path names, by id or by the name in the directory.
 pub(super) async fn named(call: &Call) -> Result<Stored<User>, Error> {
-    let (store, tenant) = (&call.foundation().store, call.caller.tenant());
     let found = match call.id(0) {
-        Ok(id) => find::by_id(store, tenant, UserId(id)).await,
-        Err(_) => find::by_principal_name(store, tenant, call.parameter(0)).await,
+        Ok(id) => call.directory().user(UserId(id)).await?,
+        Err(_) => call.directory().user_by_name(call.parameter(0)).await?,
     };
-    found.map_err(StoreError::refusal)?.ok_or_else(Error::not_found)
+    found.ok_or_else(Error::not_found)
 }
 
 /// `GET /users/{id}`
@@ -128,7 +117,7 @@ pub(super) async fn get(call: Call) -> Result<Answer, Error> {
 /// `GET /me`
 pub(super) async fn me(call: Call) -> Result<Answer, Error> {
     let id = call.caller.user().ok_or_else(Error::not_found)?;
-    let user = find::by_id(&call.foundation().store, call.caller.tenant(), id).await.map_err(StoreError::refusal)?;
+    let user = call.directory().user(id).await?;
     let user = UserEntity::of(user.ok_or_else(Error::not_found)?, call.caller.view.tenant.initial_domain());
     one(&call, "users", user).await
 }

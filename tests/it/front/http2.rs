@@ -70,7 +70,7 @@ async fn p_10_http_2_has_the_same_gate() {
         assert_eq!(send(request("http://a.example/").method(method)).await, refused(405, "VB6002"), "{method}");
     }
     assert_eq!(send(request("http://a.example/").header("content-encoding", "gzip")).await, refused(415, "VB6005"));
-    assert_eq!(send(request(&format!("http://a.example/{}", "a".repeat(9000)))).await, refused(414, "VB4009"));
+    assert_eq!(send(request(&format!("http://a.example/{}", "a".repeat(9000)))).await, refused(414, "VB6009"));
     assert_eq!(send(request("http://a.example/").header("x-a", "a".repeat(17_000))).await, refused(431, "VB6008"));
     let many = (0..70).fold(request("http://a.example/"), |request, n| request.header(format!("x-{n}"), "1"));
     assert_eq!(send(many).await, refused(431, "VB6008"));

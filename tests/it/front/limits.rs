@@ -187,8 +187,8 @@ async fn d_07_a_token_of_a_million_dots_is_not_split() {
 #[tokio::test]
 async fn d_11_large_heads_have_their_own_answer() {
     let server = Server::start(|_| {}).await;
-    server.get(&format!("/{}", "a".repeat(8192)), "").await.is_refused("414", "VB4009");
-    server.get(&format!("/{}", "a".repeat(100_000)), "").await.is_refused("414", "VB4009");
+    server.get(&format!("/{}", "a".repeat(8192)), "").await.is_refused("414", "VB6009");
+    server.get(&format!("/{}", "a".repeat(100_000)), "").await.is_refused("414", "VB6009");
     server.get("/", &format!("X: {}\r\n", "a".repeat(17_000))).await.is_refused("431", "VB6008");
     server.get("/", &"X: a\r\n".repeat(63)).await.is_refused("431", "VB6008");
     assert_eq!(server.get("/", &"X: a\r\n".repeat(62)).await.statuses(), ["200"]);

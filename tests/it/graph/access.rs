@@ -172,9 +172,18 @@ async fn t_05_a_permission_that_is_taken_away_and_an_app_that_is_switched_off_co
 async fn t_07_a_suspended_tenant_has_no_directory() {
     let demo = Demo::start();
     let api = Api::with(&demo, &["User.Read.All"]).await;
+    let other = Api::elsewhere(&demo, &["CrossTenantInformation.ReadBasic.All"]).await;
+    let of = |kind: &str, name: &str| format!("/tenantRelationships/findTenantInformationBy{kind}='{name}')");
+    let by_id = of("TenantId(tenantId", &api.tenant);
     api.get("/users").await.expect(200);
+    let domain = other.get(&by_id).await.expect(200).json()["defaultDomainName"].as_str().expect("a domain").to_owned();
     apply(&demo, "enabled = false\n", &[]);
     assert!(soon(async || api.get("/users").await.status == 401).await);
+    // It has no public face either: by its id as by its domain it is what never was.
+    let unknown = other.get(&of("TenantId(tenantId", &super::api::app_id())).await.expect(404).comparable();
+    for path in [by_id, of("DomainName(domainName", &domain)] {
+        assert_eq!(other.get(&path).await.comparable(), unknown, "{path}");
+    }
 }
 
 /// a form of another site can send no JSON, and so changes nothing, whoever's browser sends it.

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::api::{Api, address, app_id};
-use crate::support::journey::shared_demo;
+use super::{
+    api::{Api, address, app_id},
+    listing::guests,
+};
+use crate::support::{apply::apply, journey::shared_demo, process::Demo};
 
 fn responses(body: &Value) -> Vec<(String, u64)> {
     let responses = body["responses"].as_array().expect("responses");
@@ -90,4 +93,18 @@ async fn a_06_a_batch_is_for_this_api_and_no_other() {
     ]});
     let answer = api.post("/$batch", &chain).await.expect(200).json();
     assert_eq!(responses(&answer), [("b".to_owned(), 424), ("a".to_owned(), 404)]);
+}
+
+/// The answers of a batch are held until the last one is there, so their lists have a bound together.
+#[tokio::test]
+async fn the_lists_of_a_batch_are_bounded_together() {
+    let demo = Demo::start();
+    let api = Api::with(&demo, &["User.Read.All"]).await;
+    apply(&demo, &guests(700), &[]);
+    let list = |id: &str| json!({ "id": id, "method": "GET", "url": "/users?$top=999&$select=id" });
+    let one = json!({ "id": "4", "method": "GET", "url": "/users?$top=1" });
+    let answer = api.post("/$batch", &json!({ "requests": [list("1"), list("2"), list("3"), one] })).await.expect(200).json();
+    let statuses = [("1", 200), ("2", 200), ("3", 400), ("4", 200)].map(|(id, status)| (id.to_owned(), status));
+    assert_eq!(responses(&answer), statuses);
+    assert!(answer["responses"][2]["body"]["error"]["message"].as_str().is_some_and(|words| words.contains("2000 objects")));
 }

@@ -1,5 +1,6 @@
 //! A-04: hostile spellings of paths lead nowhere.
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -21,15 +22,61 @@ fn octets(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The status of the answer to a raw request.
-async fn status(authority: &str, token: Option<&str>, path: &[u8]) -> u16 {
+/// The answer to a raw request.
+async fn answer(authority: &str, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(authority.replace("localhost", "127.0.0.1")).await.expect("a connection");
-    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let rest = format!(" HTTP/1.1\r\nHost: {authority}\r\n{authorization}Connection: close\r\n\r\n");
-    stream.write_all(&[b"GET ", path, rest.as_bytes()].concat()).await.expect("written");
+    stream.write_all(request).await.expect("written");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The status of the answer to a raw `GET`.
+async fn status(authority: &str, token: Option<&str>, path: &[u8]) -> u16 {
+    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let rest = format!(" HTTP/1.1\r\nHost: {authority}\r\n{authorization}Connection: close\r\n\r\n");
+    let answer = answer(authority, &[b"GET ", path, rest.as_bytes()].concat()).await;
+    answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+/// Whatever is refused before the directory API has seen it is refused in its words, since its clients read no others.
+#[tokio::test]
+async fn what_is_refused_in_front_of_the_api_has_its_envelope() {
+    let demo = shared_demo().await;
+    let api = Api::with(&demo, &[]).await;
+    let authority = demo.origin().split("//").nth(1).expect("an authority").to_owned();
+    let (long, wide) = ("a".repeat(9_000), format!("X: {}\r\n", "a".repeat(17_000)));
+    for (line, fields, status, code) in [
+        (format!("GET /v1.0/users?$filter={long}"), "", 414, "VB6009"),
+        (format!("GET /v1.0/{}", long.repeat(10)), "", 414, "VB6009"),
+        ("GET /v1.0/users".into(), wide.as_str(), 431, "VB6008"),
+        ("GET /v1.0/users".into(), "Host: b.example\r\n", 400, "VB6001"),
+        ("GET /v1.0/users#a".into(), "", 400, "VB6001"),
+        ("GET /v1.0//users".into(), "", 400, "VB6001"),
+        ("POST /v1.0/invitations".into(), "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400, "VB6001"),
+        ("POST /v1.0/invitations".into(), "Content-Length: 2000000\r\n", 413, "VB6004"),
+        ("POST /v1.0/invitations".into(), "Content-Encoding: gzip\r\n", 415, "VB6005"),
+        ("TRACE /v1.0/users".into(), "", 405, "VB6002"),
+        ("GET /v1.0/".into(), "", 404, "VB6003"),
+    ] {
+        for accept in ["*/*", "text/html"] {
+            let head = format!("{line} HTTP/1.1\r\nHost: {authority}\r\nAccept: {accept}\r\nConnection: close\r\n{fields}\r\n");
+            let line: String = line.chars().take(40).collect();
+            let answer = answer(&authority, head.as_bytes()).await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}: {answer}"));
+            let body: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{line}: {answer}"));
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {head}");
+            assert!(head.contains("application/json;odata"), "{line}: {head}");
+            api.document.check("GET", "/users", status, &body);
+            let inner = &body["error"]["innerError"];
+            assert_eq!(inner["vbCode"], code, "{line}: {body}");
+            assert!(inner["request-id"].as_str().is_some_and(|id| id.len() == 16 && head.contains(id)), "{line}: {answer}");
+            assert_eq!(head.to_ascii_lowercase().contains("\r\nallow: "), status == 405, "{line}: {head}");
+        }
+    }
+    // Beside the API nothing is different.
+    let beside = format!("GET /v1.0x?{long} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    assert!(answer(&authority, beside.as_bytes()).await.contains("application/problem+json"));
 }
 
 /// A-04: whatever a path is decoded to by whom, a request is judged by the route that it takes, and by nothing else of it.

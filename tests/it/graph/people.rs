@@ -80,6 +80,7 @@ async fn s_54_directory_permissions_make_a_token_for_the_directory() {
     me.patch(&own, &json!({ "mail": address() })).await.expect(403);
     me.patch("/me", &json!({ "externalUserState": "Accepted" })).await.expect(405);
     me.get("/me?$select=vestibuleInvitation").await.expect(400);
+    me.get("/me?$top=1").await.expect(400);
 
     // Refreshed, for all or for less; and what is taken from the app is gone with the next token, and at once.
     let refresh = |scope: Option<&str>| {

@@ -12,7 +12,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(in crate::cli) use local::DIRECTORY;
 pub(super) use refused::Refused;
@@ -74,8 +74,9 @@ impl Api {
         let body = if body.is_empty() {
             Value::Null
         } else {
-            let read = serde_json::from_slice(&body);
+            let read: Result<Map<String, Value>, _> = serde_json::from_slice(&body);
             read.with_context(|| format!("status {}, and no answer of the directory API; is this its server?", parts.status))?
+                .into()
         };
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
@@ -124,7 +125,7 @@ impl Api {
         let mut page = self.ask(request).await?;
         let next = page["@odata.nextLink"].as_str().map(Request::next).transpose()?;
         match page["value"].take() {
-            Value::Array(items) => Ok((items, next)),
+            Value::Array(items) if items.iter().all(Value::is_object) => Ok((items, next)),
             _ => anyhow::bail!("the server answered no collection"),
         }
     }
