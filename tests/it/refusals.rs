@@ -1,10 +1,13 @@
 //! Those who are not let in learn why, what to do next, and nothing else.
 
+use reqwest::Method;
+use url::Url;
+
 use crate::support::{
     apply::{apply_to, put_guest, put_home_member},
     journey::Guest,
     page::Page,
-    process::{Demo, SignsInWith},
+    process::{Demo, Process, SignsInWith},
     visitor::Visitor,
 };
 
@@ -128,5 +131,31 @@ async fn l_11_an_address_that_cannot_be_one_is_refused_where_it_was_typed() {
         let answer = visitor.follow(answer).await;
         assert_eq!(answer.code(), Some("VB2013"), "{typed:?}: {}", answer.body);
         assert!(answer.page().has("email"), "{typed:?}");
+    }
+}
+
+/// W-04: what is refused before any route has seen it is told once, with the name that its answer carries, and without an
+/// address that was in it.
+#[tokio::test]
+async fn w_04_what_the_front_refuses_is_told_once_and_without_addresses() {
+    let demo = Demo::start();
+    let address = demo.person(SignsInWith::HomeOrganisation).email;
+    let visitor = Visitor::new(&demo);
+    for (method, path, status, told) in [
+        ("GET", "/a//b".to_owned(), 400, "path=\"/a//b\" reason=\"the path has an empty segment\""),
+        ("GET", format!("/a//{address}"), 400, "reason=\"the path has an empty segment\""),
+        ("FOO", format!("/v1.0/users/{address}"), 405, "path=\"/v1.0\" reason=\"the method is not offered\""),
+        ("GET", format!("/{}/x", address.replace('@', "%40")), 404, "path=\"(not shown)\""),
+    ] {
+        let url = Url::parse(&format!("{}{path}", demo.origin())).expect("a URL");
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let answer = visitor.receive(visitor.request(method, &url)).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        let trace = answer.header("x-trace-id");
+        assert!(answer.body.contains(&trace) && trace.len() == 16, "{path}: {trace:?} {}", answer.body);
+        let log: String = demo.nodes.iter().map(Process::log).collect();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(&format!("{trace:?}"))).collect();
+        assert!(lines.len() == 1 && lines[0].contains(told), "{path}: {lines:#?}");
+        assert!(!log.contains(&address.replace('@', "%40")), "{path}: an address in the log");
     }
 }
