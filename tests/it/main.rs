@@ -12,6 +12,7 @@ mod authorize;
 mod checklist;
 mod crash;
 mod discovery;
+mod documents;
 mod domains;
 mod embedded;
 mod examples;
