@@ -20,6 +20,7 @@ mod faults;
 mod foreign_provider;
 mod forms;
 mod front;
+mod grants;
 mod graph;
 mod harness;
 mod hosts;

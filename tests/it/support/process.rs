@@ -310,6 +310,11 @@ impl Drop for Demo {
         for node in &self.nodes {
             let log = node.log();
             assert!(!log.contains("panicked at"), "a panic in the log:\n{log}");
+            let odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+            for line in log.lines() {
+                let dated = line.starts_with("20") && line.as_bytes().get(10) == Some(&b'T');
+                assert!(dated && !line.contains(odd), "W-01: not one line an event: {line:?}");
+            }
             for person in &self.ready.people {
                 assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
             }
