@@ -7,7 +7,12 @@
 //!
 //! `https` only, by the system's roots of trust; `http` for listed hosts of this machine.
 
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt, io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
@@ -101,11 +106,52 @@ pub type Exchange = BoxFuture<'static, Result<http::Response<Vec<u8>>, OutboundE
 #[derive(Clone)]
 pub struct Client {
     policy: Arc<OutboundPolicy>,
-    /// Connects to public addresses only.
-    guarded: reqwest::Client,
-    /// Connects to the policy's exceptions, and is used for nothing else.
-    excepted: reqwest::Client,
+    connectors: Arc<Connectors>,
     total: Duration,
+}
+
+/// What connects, made when it is first used: to read the system's roots of trust takes tens of milliseconds and a MiB or
+/// two, and a server without home organisations needs neither.
+struct Connectors {
+    lookup: Lookup,
+    roots: Vec<reqwest::Certificate>,
+    /// Connects to public addresses only.
+    guarded: OnceLock<reqwest::Client>,
+    /// Connects to the policy's exceptions, and is used for nothing else.
+    excepted: OnceLock<reqwest::Client>,
+}
+
+impl Connectors {
+    fn reaching(&self, reach: Reach) -> Result<&reqwest::Client, OutboundError> {
+        let client = match reach {
+            Reach::PublicOnly => &self.guarded,
+            Reach::Anywhere => &self.excepted,
+        };
+        match client.get() {
+            Some(client) => Ok(client),
+            None => {
+                let made = self.make(reach)?;
+                Ok(client.get_or_init(|| made))
+            }
+        }
+    }
+
+    fn make(&self, reach: Reach) -> Result<reqwest::Client, OutboundError> {
+        let builder = || {
+            reqwest::Client::builder()
+                .dns_resolver(Resolver { lookup: self.lookup.clone(), reach })
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(Duration::from_secs(30))
+                .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))
+        };
+        builder().tls_certs_merge(self.roots.clone()).build().or_else(|error| {
+            tracing::warn!(error = &error as &dyn Error, "the system has no roots of trust: https requests will fail");
+            builder().tls_certs_only(self.roots.clone()).build().map_err(setup)
+        })
+    }
 }
 
 impl fmt::Debug for Client {
@@ -126,7 +172,6 @@ impl Client {
     }
 
     fn with_lookup(policy: OutboundPolicy, lookup: Lookup) -> Result<Self, OutboundError> {
-        let setup = |error: reqwest::Error| OutboundError::Setup(error.without_url().into());
         let mut roots = Vec::new();
         for pem in &policy.roots {
             let found = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
@@ -135,24 +180,8 @@ impl Client {
             }
             roots.extend(found);
         }
-        let client = |reach| {
-            let builder = || {
-                reqwest::Client::builder()
-                    .dns_resolver(Resolver { lookup: lookup.clone(), reach })
-                    .redirect(reqwest::redirect::Policy::none())
-                    .no_proxy()
-                    .referer(false)
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .pool_idle_timeout(Duration::from_secs(30))
-                    .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))
-            };
-            builder().tls_certs_merge(roots.clone()).build().or_else(|error| {
-                tracing::warn!(error = &error as &dyn Error, "the system has no roots of trust: https requests will fail");
-                builder().tls_certs_only(roots.clone()).build().map_err(setup)
-            })
-        };
-        let (guarded, excepted) = (client(Reach::PublicOnly)?, client(Reach::Anywhere)?);
-        Ok(Self { policy: Arc::new(policy), guarded, excepted, total: TOTAL_TIMEOUT })
+        let connectors = Connectors { lookup, roots, guarded: OnceLock::new(), excepted: OnceLock::new() };
+        Ok(Self { policy: Arc::new(policy), connectors: Arc::new(connectors), total: TOTAL_TIMEOUT })
     }
 
     /// The same client with another limit than [`TOTAL_TIMEOUT`] for each whole request.
@@ -263,11 +292,8 @@ impl Client {
     async fn start(&self, request: http::Request<Vec<u8>>) -> Result<reqwest::Response, OutboundError> {
         let url = Url::parse(&request.uri().to_string()).map_err(|error| OutboundError::Setup(error.into()))?;
         let refused = || OutboundError::Refused(url.origin().ascii_serialization());
-        let client = match self.policy.reach(&url).ok_or_else(refused)? {
-            Reach::PublicOnly => &self.guarded,
-            Reach::Anywhere => &self.excepted,
-        };
-        let request = reqwest::Request::try_from(request).map_err(|error| OutboundError::Setup(error.without_url().into()))?;
+        let client = self.connectors.reaching(self.policy.reach(&url).ok_or_else(refused)?)?;
+        let request = reqwest::Request::try_from(request).map_err(setup)?;
         let answer = client.execute(request).await.map_err(|error| match classify(error) {
             OutboundError::Refused(_) => refused(),
             other => other,
@@ -277,6 +303,10 @@ impl Client {
             _ => Ok(answer),
         }
     }
+}
+
+fn setup(error: reqwest::Error) -> OutboundError {
+    OutboundError::Setup(error.without_url().into())
 }
 
 fn request(method: Method, url: &Url, body: Vec<u8>) -> Result<http::Request<Vec<u8>>, OutboundError> {

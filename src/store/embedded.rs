@@ -96,7 +96,7 @@ pub struct EmbeddedStore {
 
 impl EmbeddedStore {
     /// Opens the store in the file at `path`, which is made when missing, readable by its owner only. Expiry is judged by
-    /// `clock`. Blocks; after a crash it reads the whole file to verify it.
+    /// `clock`. Blocks for milliseconds, after a crash too, whatever the file's size; [`EmbeddedStore::verify`] reads it all.
     ///
     /// # Errors
     /// When the file is in use, of a format of another version, damaged, or not to be reached.

@@ -94,11 +94,14 @@ pub(super) fn prepare(db: &Database) -> Result<u64, OpenError> {
     Ok(next_version)
 }
 
-/// Begins to write. What is committed is on disk, and was there before the commit took effect.
+/// Begins to write. What is committed is on disk, and was there before the commit took effect. With it goes a record of which
+/// pages are free, so that the file of a process that was killed opens as fast as any other; without it the engine would read
+/// the whole file first.
 pub(super) fn begin(db: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = db.begin_write()?;
     transaction.set_durability(redb::Durability::Immediate)?;
     transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
     Ok(transaction)
 }
 
