@@ -77,7 +77,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// The operating system's generator, through aws-lc.
+/// The operating system's generator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
@@ -85,7 +85,7 @@ impl Entropy for SystemEntropy {
     #[expect(clippy::disallowed_methods, reason = "the one place that draws random bytes")]
     fn fill(&self, buffer: &mut [u8]) {
         // A machine without randomness must not go on: every secret would be guessable.
-        aws_lc_rs::rand::fill(buffer).expect("the operating system provides randomness");
+        getrandom::fill(buffer).expect("the operating system provides randomness");
     }
 }
 

@@ -101,8 +101,8 @@ codes! {
         "This invitation is for another address than the one that you signed in with."
         "Sign in with the account that was invited, or ask your contact to invite this one.";
     2022 AlreadyGuest 409 AccessDenied ""
-        "You are a guest of this organisation already, with this account."
-        "Open the organisation's apps, or sign in with another account to accept this invitation.";
+        "You have an account here already, and this invitation is for another one."
+        "Accept it with the account that was invited, or open the apps that you have with this one.";
     2030 MembersStay 403 AccessDenied ""
         "You belong to this organisation and cannot leave it here."
         "Ask your organisation's administrators.";

@@ -58,14 +58,14 @@ impl Language {
     #[must_use]
     pub fn sentence(self, code: impl Borrow<Code>) -> String {
         let code = *code.borrow();
-        self.of_code(code.name()).unwrap_or_else(|| code.sentence().to_owned())
+        unbroken(&self.of_code(code.name()).unwrap_or_else(|| code.sentence().to_owned()))
     }
 
     /// What to do next, for people.
     #[must_use]
     pub fn next_step(self, code: impl Borrow<Code>) -> String {
         let code = *code.borrow();
-        self.of_code(&format!("{}.next", code.name())).unwrap_or_else(|| code.next_step().to_owned())
+        unbroken(&self.of_code(&format!("{}.next", code.name())).unwrap_or_else(|| code.next_step().to_owned()))
     }
 
     fn of_code(self, key: &str) -> Option<String> {
@@ -119,10 +119,11 @@ impl Phrase<'_> {
         self
     }
 
-    /// The sentence as plain text, for titles, attributes and mails.
+    /// The sentence as plain text, for titles, attributes and mails: without marks, and without the places where long words
+    /// may be broken.
     #[must_use]
     pub fn plain(&self) -> String {
-        self.marked().chars().filter(|c| !matches!(c, '\u{2068}' | '\u{2069}')).collect()
+        self.marked().chars().filter(|c| !matches!(c, '\u{ad}' | '\u{2068}' | '\u{2069}')).collect()
     }
 
     /// The sentence, every argument between U+2068 and U+2069.
@@ -150,6 +151,11 @@ impl Display for Phrase<'_> {
 
 // `Display` above escapes.
 impl askama::filters::HtmlSafe for Phrase<'_> {}
+
+/// A sentence whose *e-mail* stays on one line: browsers break after a hyphen, unless it is U+2011.
+fn unbroken(sentence: &str) -> String {
+    sentence.replace("e-mail", "e\u{2011}mail").replace("E-Mail", "E\u{2011}Mail")
+}
 
 /// Marks, embeddings, overrides and isolates of the Unicode Bidirectional Algorithm.
 fn steers_direction(c: char) -> bool {
@@ -277,6 +283,19 @@ mod tests {
             }
         }
         assert_eq!(Language::English.sentence(Code::TenantMissing), Code::TenantMissing.sentence());
+    }
+
+    #[test]
+    fn mail_is_not_broken_at_its_hyphen() {
+        for &language in Language::ALL {
+            let path = format!("{}/locales/{}/pages.ftl", env!("CARGO_MANIFEST_DIR"), language.tag());
+            let sentences = std::fs::read_to_string(path).unwrap().to_ascii_lowercase();
+            assert!(!sentences.lines().any(|line| !line.starts_with('#') && line.contains("e-mail")), "{language:?}");
+            for &code in Code::ALL {
+                let said = format!("{} {}", language.sentence(code), language.next_step(code)).to_ascii_lowercase();
+                assert!(!said.contains("e-mail"), "{code}: {said}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,11 @@
 
 mail-organisation-unnamed = Ihre Gastorganisation
 
+mail-from = { $organisation } über { $operator }
+
+mail-greeting = Guten Tag,
+mail-greeting-name = Guten Tag { $name },
+
 mail-passcode-subject = Ihr Code für { $organisation }
 mail-passcode-asked = Jemand, vermutlich Sie selbst, meldet sich mit dieser E-Mail-Adresse bei { $organisation } an.
 mail-passcode-asked-domain = Jemand, vermutlich Sie selbst, meldet sich mit dieser E-Mail-Adresse bei { $organisation } ({ $domain }) an.
@@ -14,6 +19,7 @@ mail-passcode-ignore = Sie haben keinen Code angefordert? Dann ignorieren Sie di
 mail-passcode-never-tell = Geben Sie den Code niemandem weiter. Niemand wird Sie je anrufen oder Ihnen schreiben, um danach zu fragen.
 mail-passcode-origin = Die Seite, die nach dem Code fragt, hat die Adresse { $origin }. Prüfen Sie die Adresse, bevor Sie tippen.
 mail-automatic = Diese Nachricht wurde automatisch verschickt; Antworten werden nicht gelesen.
+mail-contact = Fragen? Hier hilft man Ihnen: { $contact }
 
 mail-invitation-subject = { $inviter } lädt Sie zur Zusammenarbeit mit { $organisation } ein
 mail-invitation-subject-nobody = Einladung zur Zusammenarbeit mit { $organisation }

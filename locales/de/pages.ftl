@@ -19,16 +19,26 @@ account-typed = Sie melden sich an als
 account-switch = Anderes Konto verwenden
 account-retype = Andere Adresse verwenden
 
+# Was eine Einladung sagt, bevor etwas gefragt wird
+title-invited = Einladung:
+invited-heading = Einladung zu { $tenant }
+invited-by = { $inviter } lädt Sie ein, als Gast mit { $tenant } zusammenzuarbeiten.
+invited-by-nobody = { $tenant } lädt Sie ein, als Gast mitzuarbeiten.
+invited-leads = Nachdem Sie angenommen haben, werden Sie zu { $host } weitergeleitet.
+invited-leads-apps = Nachdem Sie angenommen haben, sehen Sie die Apps, die { $tenant } mit Ihnen teilt.
+invited-trust = Machen Sie nur weiter, wenn Sie wissen, wer Sie einlädt, und es erwartet haben.
+
 # Adresse
 identify-heading = Anmelden bei { $tenant }
 identify-heading-app = Anmelden bei { $app } von { $tenant }
-identify-lead = Verwenden Sie die E-Mail-Adresse, die eingeladen wurde.
-identify-label = E-Mail-Adresse
+identify-lead = Verwenden Sie die E‑Mail-Adresse, die eingeladen wurde.
+identify-label = E‑Mail-Adresse
 identify-hint = Zum Beispiel name@organisation.example
 
 # Code per E-Mail
-send-heading = Code per E-Mail erhalten
+send-heading = Code per E‑Mail erhalten
 send-lead = Wenn { $email } eingeladen wurde, senden wir einen Code dorthin. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
+send-lead-invited = Wir senden einen Code an { $email }. Er zeigt, dass das Postfach Ihnen gehört; ein Passwort brauchen Sie nicht.
 send-button = Code senden
 code-heading = Code eingeben
 code-lead = Wenn { $email } eingeladen wurde, ist eine Nachricht mit einem Code aus 8 Ziffern dorthin unterwegs.
@@ -39,7 +49,7 @@ code-hint =
        *[other] Er gilt einmal, { $minutes } Minuten lang und nur in diesem Browser.
     }
 code-none = Keine Nachricht erhalten?
-code-none-folder = Sehen Sie im Ordner für unerwünschte E-Mails nach. Es kann ein bis zwei Minuten dauern.
+code-none-folder = Sehen Sie im Ordner für unerwünschte E‑Mails nach. Es kann ein bis zwei Minuten dauern.
 code-none-invited = Codes gehen nur an Personen, die eingeladen wurden. Wenn Sie meinen, eingeladen zu sein, fragen Sie Ihre Kontaktperson bei { $tenant }, welche Adresse eingeladen wurde.
 code-none-often = An eine Adresse werden nur wenige Codes in der Stunde gesendet, gleich wer sie anfordert. Waren es zu viele, versuchen Sie es später noch einmal.
 code-none-address = Prüfen Sie die Adresse oben auf Tippfehler. Sie können sie dort ändern.
@@ -50,7 +60,7 @@ code-resent = Wenn diese Adresse eingeladen wurde, ist ein neuer Code unterwegs,
 ways-heading = oder
 way-organisation = Mit Ihrer Organisation anmelden
 way-organisation-named = Bei { $organisation } anmelden
-way-code = Code per E-Mail erhalten
+way-code = Code per E‑Mail erhalten
 way-account = Ein Konto hier verwenden
 
 # Ein Konto hier
@@ -90,7 +100,7 @@ review-requester = Angefragt von
 review-invited-as = Die Einladung ging an { $address }. Sie nehmen sie mit dem oben gezeigten Konto an.
 review-shared = Was geteilt wird
 review-shared-name = Ihr Name
-review-shared-email = Ihre E-Mail-Adresse
+review-shared-email = Ihre E‑Mail-Adresse
 review-shared-ids = Kennungen, die Ihr Konto von anderen unterscheiden
 review-allowed = Was { $tenant } tun darf
 review-allowed-receive = Diese Profildaten erhalten
@@ -105,7 +115,7 @@ review-trust = Stimmen Sie nur zu, wenn Sie { $tenant } vertrauen und diese Anfr
 review-later = Nichts wird weitergegeben, bevor Sie zustimmen.
 
 # Nutzungsbedingungen
-terms-heading = Nutzungsbedingungen
+terms-heading = Nutzungs­bedingungen
 terms-lead = Bevor Sie eintreten, bittet { $tenant } um Ihre Zustimmung zu diesen Bedingungen.
 terms-lead-app = Bevor Sie { $app } öffnen, bittet { $tenant } um Ihre Zustimmung zu diesen Bedingungen.
 terms-position = Vereinbarung { $number } von { $of }
@@ -142,11 +152,11 @@ mailbox-lead-address = Um zu ändern, was { $tenant } an { $address } sendet, ze
 # Verlassen
 panel-leave = { $tenant } verlassen
 leave-heading = { $tenant } verlassen
-leave-identify-lead = Zeigen Sie zuerst, wer Sie sind. Verwenden Sie die E-Mail-Adresse Ihres Gastkontos.
-leave-lead = Sie sind dabei, Ihr Gastkonto bei { $tenant } aufzugeben.
+leave-identify-lead = Zeigen Sie zuerst, wer Sie sind. Verwenden Sie die E‑Mail-Adresse Ihres Gastkontos.
+leave-lead = Sie geben Ihr Gastkonto bei { $tenant } auf. Das bedeutet:
 leave-ends-access = Sie können nicht mehr öffnen, was { $tenant } mit Ihnen teilt.
 leave-ends-sessions = Sie werden sofort auf allen Ihren Geräten abgemeldet.
-leave-days = 30 Tage lang kann { $tenant } Ihr Gastkonto wiederherstellen, wie es war. Danach wird es endgültig gelöscht.
+leave-days = 30 Tage lang kann eine Administratorin oder ein Administrator von { $tenant } Ihr Gastkonto so wiederherstellen, wie es war. Danach wird es endgültig gelöscht.
 leave-elsewhere = Was Sie in anderen Organisationen nutzen und Ihr eigenes Konto bleiben, wie sie sind.
 leave-ask = Bei Fragen, oder wenn Sie es sich anders überlegen:
 leave-button = { $tenant } verlassen
@@ -155,8 +165,8 @@ left-heading = Sie haben { $tenant } verlassen
 left-lead = Ihr Gastkonto bei { $tenant } ist beendet, und Sie sind auf allen Ihren Geräten abgemeldet.
 
 # Einladungen per Mail
-invitations-heading = Einladungen per E-Mail von { $tenant }
-invitations-identify-lead = Sagen Sie, um welche E-Mail-Adresse es geht.
+invitations-heading = Einladungen per E‑Mail von { $tenant }
+invitations-identify-lead = Sagen Sie, um welche E‑Mail-Adresse es geht.
 invitations-allowed = { $tenant } kann Einladungen an { $address } senden.
 invitations-blocked = { $tenant } sendet keine Einladungen mehr an { $address }.
 invitations-what = Es geht nur um Einladungen. Bestehende Gastkonten bleiben, wie sie sind, und Codes zum Anmelden werden weiter gesendet, wenn Sie danach fragen.

@@ -3,6 +3,12 @@
 # An organisation without any name that can be shown.
 mail-organisation-unnamed = your host organisation
 
+# The name of the sender, where the organisation has chosen none.
+mail-from = { $organisation } via { $operator }
+
+mail-greeting = Hello,
+mail-greeting-name = Hello { $name },
+
 mail-passcode-subject = Your code for { $organisation }
 mail-passcode-asked = Somebody, probably you, is signing in to { $organisation } with this e-mail address.
 mail-passcode-asked-domain = Somebody, probably you, is signing in to { $organisation } ({ $domain }) with this e-mail address.
@@ -15,6 +21,7 @@ mail-passcode-ignore = You did not ask for a code? Then ignore this message: wit
 mail-passcode-never-tell = Never tell the code to anybody. Nobody will ever call or write to ask you for it.
 mail-passcode-origin = The page that asks for the code is at { $origin }. Check the address before you type.
 mail-automatic = This message was sent automatically; answers are not read.
+mail-contact = Questions? Ask: { $contact }
 
 mail-invitation-subject = { $inviter } invited you to collaborate with { $organisation }
 mail-invitation-subject-nobody = You are invited to collaborate with { $organisation }

@@ -19,16 +19,26 @@ account-typed = You are signing in as
 account-switch = Use another account
 account-retype = Use another address
 
+# What an invitation says before anything is asked
+title-invited = Invitation:
+invited-heading = You are invited to { $tenant }
+invited-by = { $inviter } invites you to work with { $tenant } as a guest.
+invited-by-nobody = { $tenant } invites you to work with them as a guest.
+invited-leads = Once you have accepted, you are taken to { $host }.
+invited-leads-apps = Once you have accepted, you see the apps that { $tenant } shares with you.
+invited-trust = Go on only if you know who invites you and expected it.
+
 # Address
 identify-heading = Sign in to { $tenant }
 identify-heading-app = Sign in to { $app } at { $tenant }
-identify-lead = Use the e-mail address that was invited.
-identify-label = E-mail address
+identify-lead = Use the e‑mail address that was invited.
+identify-label = E‑mail address
 identify-hint = For example name@organisation.example
 
 # Code by mail
-send-heading = Get a code by e-mail
+send-heading = Get a code by e‑mail
 send-lead = If { $email } was invited, we will send a code there. It shows that the mailbox is yours, and you need no password.
+send-lead-invited = We send a code to { $email }. It shows that the mailbox is yours, and you need no password.
 send-button = Send code
 code-heading = Enter the code
 code-lead = If { $email } was invited, a message with a code of 8 digits is on its way there.
@@ -50,7 +60,7 @@ code-resent = If this address was invited, a new code is on its way, unless one 
 ways-heading = or
 way-organisation = Sign in with your organisation
 way-organisation-named = Sign in at { $organisation }
-way-code = Get a code by e-mail
+way-code = Get a code by e‑mail
 way-account = Use an account here
 
 # An account here
@@ -90,7 +100,7 @@ review-requester = Requested by
 review-invited-as = The invitation was sent to { $address }. You are about to accept it with the account shown above.
 review-shared = What is shared
 review-shared-name = Your name
-review-shared-email = Your e-mail address
+review-shared-email = Your e‑mail address
 review-shared-ids = Identifiers that tell your account from others
 review-allowed = What { $tenant } may do
 review-allowed-receive = Receive this profile data
@@ -142,11 +152,11 @@ mailbox-lead-address = To change what { $tenant } sends to { $address }, show th
 # Leaving
 panel-leave = Leave { $tenant }
 leave-heading = Leave { $tenant }
-leave-identify-lead = First show who you are. Use the e-mail address of your guest account.
-leave-lead = You are about to give up your guest account at { $tenant }.
+leave-identify-lead = First show who you are. Use the e‑mail address of your guest account.
+leave-lead = You give up your guest account at { $tenant }. This is what it means:
 leave-ends-access = You can no longer open what { $tenant } shares with you.
 leave-ends-sessions = You are signed out at once, on all your devices.
-leave-days = For 30 days { $tenant } can restore your guest account as it was. After that it is deleted for good.
+leave-days = For 30 days an administrator of { $tenant } can bring your guest account back as it was. After that it is deleted for good.
 leave-elsewhere = What you use in other organisations, and your own account, stay as they are.
 leave-ask = Questions, or a change of mind:
 leave-button = Leave { $tenant }
@@ -155,8 +165,8 @@ left-heading = You have left { $tenant }
 left-lead = Your guest account at { $tenant } has ended, and you are signed out on all your devices.
 
 # Invitations by mail
-invitations-heading = Invitations by e-mail from { $tenant }
-invitations-identify-lead = Say which e-mail address this is about.
+invitations-heading = Invitations by e‑mail from { $tenant }
+invitations-identify-lead = Say which e‑mail address this is about.
 invitations-allowed = { $tenant } can send invitations to { $address }.
 invitations-blocked = { $tenant } sends no more invitations to { $address }.
 invitations-what = This is about invitations only. Guest accounts that exist stay as they are, and codes for signing in are still sent when you ask for them.

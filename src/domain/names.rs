@@ -203,6 +203,13 @@ impl WebUrl {
         self.0.as_str()
     }
 
+    /// Host and port, for people; the port where it is not the scheme's own.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Scheme, host and port, as browsers compare origins.
     #[must_use]
     pub fn origin(&self) -> String {

@@ -272,6 +272,13 @@ impl Tenant {
         self.domains.iter().find(|claimed| claimed.name == *domain)
     }
 
+    /// Whom guests may ask: whom the policy names, else who answers for privacy.
+    #[must_use]
+    pub fn contact(&self) -> Option<String> {
+        let privacy = || self.privacy.contact_email.as_ref().map(ToString::to_string);
+        self.policy.contact.clone().or_else(privacy)
+    }
+
     /// The domain to show people: the first verified one, else the initial one.
     #[must_use]
     pub fn shown_domain(&self) -> Option<&Domain> {

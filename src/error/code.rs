@@ -19,6 +19,12 @@ macro_rules! codes {
             /// All codes, by number.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
+            /// The code with this number.
+            #[must_use]
+            pub fn numbered(number: u16) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.number() == number)
+            }
+
             /// The HTTP status of the answer.
             #[must_use]
             pub fn status(self) -> http::StatusCode {

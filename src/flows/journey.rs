@@ -7,11 +7,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Foundation, accounts::Credential, directory::TenantView, seen::Seen, session::Session};
+use super::{Foundation, accounts::Credential, directory::TenantView, opened::OpenedInvitation, seen::Seen, session::Session};
 use crate::{
     domain::{
-        EmailAddress, InvitationId, SessionId, TenantId, UserId, VerifiedEmail,
-        invitation::{Invitation, InvitationState},
+        EmailAddress, SessionId, TenantId, UserId, VerifiedEmail,
         journey::{Demands, Errand},
         link::Destination,
         tenant::IdentitySource,
@@ -80,6 +79,8 @@ pub struct Journey {
     pub code_sent: Option<Timestamp>,
     /// How many codes were asked for.
     pub codes_sent: u32,
+    /// Why the form that was sent last did not count, by the number of its code: the next page says so, once.
+    pub trouble: Option<u16>,
     /// What was proven.
     pub proof: Option<Proof>,
     /// The mailbox that was proven beside it, or, on an errand about an address, without it.
@@ -100,18 +101,6 @@ pub struct Journey {
     pub given: Vec<Acceptance>,
     /// What was seen of the person when somebody looked last.
     pub seen: Option<Seen>,
-}
-
-/// An invitation whose link was opened, by somebody who had the ticket. The ticket itself is not kept. What has become of the
-/// invitation is read again wherever something is decided.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct OpenedInvitation {
-    /// Which one.
-    pub id: InvitationId,
-    /// Whose.
-    pub user: UserId,
-    /// The address that it went to.
-    pub address: Option<EmailAddress>,
 }
 
 /// What was proven in a journey, and the one session that it may become: a journey that is replayed is the same session
@@ -150,6 +139,7 @@ impl Journey {
             holder: None,
             code_sent: None,
             codes_sent: 0,
+            trouble: None,
             proof: None,
             mailbox: None,
             mailbox_proven: None,
@@ -173,14 +163,12 @@ impl Journey {
     /// address, unless this browser has a session, of whomever.
     #[must_use]
     pub fn from_invitation(
-        invitation: &Invitation,
+        opened: OpenedInvitation,
         session: Option<&Session>,
         tenant: TenantId,
         foundation: &Foundation,
     ) -> Self {
-        let address = invitation.address.clone();
-        let taken = address.clone().filter(|_| session.is_none() && invitation.state == InvitationState::Open);
-        let opened = OpenedInvitation { id: invitation.id, user: invitation.user, address };
+        let taken = opened.address.clone().filter(|_| session.is_none() && opened.told.is_some());
         let journey = Self::start(tenant, Destination::Panel, None, foundation);
         Self { invitation: Some(opened), address: taken, ..journey }
     }
@@ -304,6 +292,13 @@ impl Journey {
     /// Whether nobody has proven or said anything here yet.
     fn has_not_asked(&self) -> bool {
         self.proof.is_none() && !self.switching && self.address.is_none()
+    }
+
+    /// Whether the journey is as the link of an invitation began it, and goes on with the invited address.
+    #[must_use]
+    pub fn has_pressed_nothing(&self) -> bool {
+        let invited = self.invitation.as_ref().and_then(|opened| opened.address.as_ref());
+        self.chosen.is_none() && !self.switching && self.address.as_ref() == invited
     }
 
     /// Whether an earlier sign-in is not enough.

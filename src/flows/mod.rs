@@ -17,6 +17,7 @@ mod lane;
 pub mod leave;
 pub mod live;
 mod loaded;
+pub mod opened;
 pub mod organisation;
 pub mod passwords;
 mod person;

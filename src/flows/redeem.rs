@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Foundation, Vestibule,
+    Vestibule,
     accounts::{self, Credentials},
     audited,
     directory::TenantView,
@@ -18,9 +18,9 @@ use super::{
 use crate::{
     crash,
     domain::{
-        InvitationId, LanguageTag, TenantId,
+        LanguageTag, TenantId,
         audit::{Activity, Actor, Head},
-        invitation::{Invitation, InvitationState, RedeemLink},
+        invitation::{Invitation, InvitationState},
         journey::{Step, next},
         redemption::redeem,
         tenant::IdentitySource,
@@ -28,29 +28,11 @@ use crate::{
         user::{ExternalUserState, User},
     },
     error::Code,
-    secret::SecretHash,
     store::{
         Batch, Partition, Races, StoreError,
         records::{self, Acceptances, Stored, UserRef, take},
     },
 };
-
-/// The invitation whose link was opened, for somebody who has its ticket. Whether the invitation is unknown, another tenant's, or
-/// the ticket another one: the answer is the same, after the same work. Reads, and writes nothing.
-///
-/// # Errors
-/// [`Code::InvitationUnknown`]; why it leads nowhere any more ([`Invitation::admit`]); [`Code::StoreUnavailable`].
-pub async fn opened(foundation: &Foundation, tenant: TenantId, link: &RedeemLink) -> Result<Invitation, Code> {
-    let key = records::invitation(tenant, link.invitation.unwrap_or(InvitationId(uuid::Uuid::nil())));
-    let found = foundation.store.get(&key).await.map_err(StoreError::refusal)?.map(|stored| stored.value);
-    let compared_with_nothing = || SecretHash::of(b"").matches(link.ticket.expose());
-    let right = found.as_ref().map_or_else(compared_with_nothing, |invitation| invitation.is_ticket(&link.ticket));
-    let invitation = found.filter(|_| right).ok_or(Code::InvitationUnknown)?;
-    invitation.admit(foundation.now())?;
-    // Of a guest who has left, or was deleted, after they had accepted it.
-    let user = foundation.store.get(&records::user(tenant, invitation.user)).await.map_err(StoreError::refusal)?;
-    user.map(|_| invitation).ok_or(Code::InvitationUnknown)
-}
 
 /// Commits what was agreed in a journey, if everything is agreed; then the journey holds nothing that is not recorded.
 ///

@@ -1,4 +1,5 @@
 //! The few static files of the pages: one style sheet, two scripts, one icon; embedded, named by their content, cached for ever.
+//! The icon is also where browsers and others look for one without being told, cached for a day.
 //!
 //! A tenant's accent colour is a style sheet too, written from its [`Color`]. So no page needs an inline style, and the
 //! content security policy of pages allows none.
@@ -61,9 +62,25 @@ pub fn accent_path(accent: Color) -> String {
     format!("/assets/accent-{}.css", String::from(accent).trim_start_matches('#'))
 }
 
-/// The route `/assets/{name}` of all static files.
+/// The route `/assets/{name}` of all static files, and `/favicon.ico`.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/assets/{name}", get(async |Path(name): Path<String>| serve(&name)))
+    Router::new()
+        .route("/assets/{name}", get(async |Path(name): Path<String>| serve(&name)))
+        .route("/favicon.ico", get(async || favicon()))
+}
+
+/// The icon for whoever asks the host for one, in the format that all of them read.
+fn favicon() -> Response {
+    let icon: &[u8] = include_bytes!("../../assets/favicon.ico");
+    cached("image/x-icon", "public, max-age=86400", icon)
+}
+
+/// Whether a name at the root of a host is that of a file which browsers, crawlers and scanners ask every host for
+/// (`robots.txt`, `apple-touch-icon.png`, `wp-login.php`): no domain ends like this.
+pub(super) fn is_file_name(name: &str) -> bool {
+    const ENDINGS: [&str; 11] = ["txt", "ico", "png", "svg", "xml", "json", "webmanifest", "js", "css", "html", "php"];
+    name.starts_with('.')
+        || name.rsplit_once('.').is_some_and(|(_, end)| ENDINGS.iter().any(|known| end.eq_ignore_ascii_case(known)))
 }
 
 fn serve(name: &str) -> Response {
@@ -83,10 +100,14 @@ fn accent_style(accent: Color) -> String {
 }
 
 fn forever(media_type: &'static str, body: impl IntoResponse) -> Response {
+    cached(media_type, "public, max-age=31536000, immutable", body)
+}
+
+fn cached(media_type: &'static str, caching: &'static str, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // An icon is SVG: opened as a document it must not be able to do anything.
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"));

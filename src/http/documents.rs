@@ -53,7 +53,7 @@ pub async fn document(
     let Ok(text) = std::str::from_utf8(&bytes) else { return open.visit.refuse_in(Some(&open.view), Code::Internal) };
     let mut chrome = open.chrome(None);
     chrome.account = None;
-    let body = rendered(version.media, text);
+    let body = rendered(version.media, text).under(&title);
     let page = Document { chrome, title, document_language, version: version.version, published: version.published, body };
     page.into_response()
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{invitation::RedeemLink, link::Sources},
     error::Code,
-    flows::{Vestibule, directory::TenantView, journey::Journey, redeem},
+    flows::{Vestibule, directory::TenantView, journey::Journey, opened},
 };
 
 /// `/redeem?tenant=…&user=…&ticket=…`.
@@ -33,12 +33,12 @@ pub async fn redeem(State(_): State<Arc<Vestibule>>, visit: Visit) -> Response {
         Err(code) => return visit.refuse(code),
     };
     let foundation = &visit.vestibule.foundation;
-    let invitation = match redeem::opened(foundation, view.tenant.id, &link).await {
-        Ok(invitation) => invitation,
+    let opened = match opened::by_link(foundation, &view, &link).await {
+        Ok(opened) => opened,
         Err(code) => return refuse(&visit, &view, code),
     };
     let session = browser::session(&visit.headers, view.tenant.id, &visit.vestibule);
-    let journey = Journey::from_invitation(&invitation, session.as_ref(), view.tenant.id, foundation);
+    let journey = Journey::from_invitation(opened, session.as_ref(), view.tenant.id, foundation);
     Open::begin(visit, view, journey, session).go_on()
 }
 

@@ -8,6 +8,7 @@ use axum::{
 };
 
 use super::{
+    assets::is_file_name,
     browser::{self, Cookies},
     form::Form,
     journey::Open,
@@ -39,6 +40,9 @@ pub async fn root(State(_): State<Arc<Vestibule>>, visit: Visit) -> Response {
 
 /// `/<tenant id or verified domain>`: that tenant's panel.
 pub async fn panel(State(_): State<Arc<Vestibule>>, Path(authority): Path<String>, visit: Visit) -> Response {
+    if is_file_name(&authority) {
+        return visit.refuse(Code::PathUnknown);
+    }
     enter(visit, Some(&authority), None).await
 }
 
@@ -105,17 +109,28 @@ pub(super) fn refuse_link(visit: &Visit, code: Code) -> Response {
         },
         None => None,
     };
+    let asked = match code {
+        Code::TenantMissing => Some((visit.path().to_owned(), typed.unwrap_or_default())),
+        // Who has typed it can correct it.
+        Code::TenantUnknown => Some(common(visit.path(), &query)),
+        _ => None,
+    };
     let mut refusal = Refusal::new(visit.chrome(None, None), code);
-    if missing {
+    refusal.organisation_form = asked.map(|(action, value)| {
         let kept = query.into_iter().filter(|(name, _)| name != "organisation" && !names_tenant(name));
-        refusal.organisation_form = Some(OrganisationForm {
-            action: visit.path().into(),
-            value: typed.unwrap_or_default(),
-            fields: kept.map(|(name, value)| Field { name, value }).collect(),
-            error,
-        });
-    }
+        let fields = kept.map(|(name, value)| Field { name, value }).collect();
+        OrganisationForm { action: action.into(), value, fields, error }
+    });
     visit.refuse_with(refusal)
+}
+
+/// The path of the same link without its organisation, and that: the inverse of [`tenant_specific`].
+fn common(path: &str, query: &[(String, String)]) -> (String, String) {
+    if let Some((_, named)) = query.iter().find(|(name, _)| names_tenant(name)) {
+        return (path.to_owned(), named.clone());
+    }
+    let (named, rest) = path[1..].split_at(path[1..].find('/').unwrap_or(path.len() - 1));
+    (format!("/common{rest}"), named.to_owned())
 }
 
 fn names_tenant(parameter: &str) -> bool {

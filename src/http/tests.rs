@@ -1,6 +1,7 @@
 //! Sign-ins through the router itself, over a store that counts what is asked of it.
 
 mod accounts;
+mod again;
 mod browser;
 mod counted;
 mod directory_pages;
@@ -11,4 +12,5 @@ mod links;
 mod local_accounts;
 mod round_trips;
 mod seen;
+mod told;
 mod walk;

@@ -235,8 +235,7 @@ pub fn face(tenant: &Tenant) -> TenantFace {
 /// Whom to ask in a tenant.
 #[must_use]
 pub fn contact(view: &TenantView) -> Option<Contact> {
-    let privacy = view.tenant.privacy.contact_email.as_ref().map(ToString::to_string);
-    view.tenant.policy.contact.clone().or(privacy).map(Contact)
+    view.tenant.contact().map(Contact)
 }
 
 /// A redirect to our own pages: 303, never 307 or 308, which would send a form's secrets on (RFC 9700 section 4.12).

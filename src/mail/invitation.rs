@@ -6,20 +6,21 @@ use zeroize::Zeroizing;
 
 use super::{
     message::{ComposeError, Mail, Sender, one_line},
+    names::{NAME_MAX, Names},
     passcode::accent,
     quoted,
     texts::{Arguments, Texts},
 };
 use crate::{
-    domain::{
-        EmailAddress, LanguageTag, WebUrl,
-        tenant::{InvitationMail, Tenant},
-    },
+    domain::{EmailAddress, LanguageTag, WebUrl, tenant::Tenant},
     secret::Secret,
 };
 
 /// How many characters of the inviter's own words a mail shows.
 pub const MESSAGE_MAX: usize = 2_000;
+
+/// How many characters of whom to ask are shown.
+const CONTACT_MAX: usize = 200;
 
 /// What the mail with an invitation says (b2b-facts section 4). Nothing in it comes from a request (checklist O-12). It has no
 /// pictures: one fetched from elsewhere would tell that the mail was opened, and one inside would be in every queued mail.
@@ -29,11 +30,13 @@ pub struct Invitation<'a> {
     pub tenant: &'a Tenant,
     /// Who is invited.
     pub to: &'a EmailAddress,
+    /// What they are called, where that is known.
+    pub guest_name: Option<&'a str>,
     /// Who invites; `None` for a program or the operator, then it is the organisation.
     pub inviter: Option<Inviter<'a>>,
     /// The link that redeems the invitation, ticket and all, on the server's public origin.
     pub link: &'a Secret,
-    /// Where it leads after that. Only its host is shown.
+    /// Where it leads after that. Only its host is shown, and its port.
     pub redirect: &'a WebUrl,
     /// When the link ends; `None`: never.
     pub expires: Option<Timestamp>,
@@ -59,6 +62,8 @@ pub struct Inviter<'a> {
 #[derive(Template)]
 #[template(path = "mail/invitation.html")]
 struct Html<'a> {
+    language: &'a str,
+    heading: &'a str,
     accent: &'a str,
     on_accent: &'static str,
     letter: &'a Letter,
@@ -101,15 +106,6 @@ struct Footnote {
     link: Option<String>,
 }
 
-/// The names in the sentences of a mail.
-struct Names {
-    /// Whoever invites: a person, or the organisation.
-    inviter: Option<String>,
-    organisation: String,
-    /// Only one that is verified tells the guest anything.
-    domain: Option<String>,
-}
-
 impl Invitation<'_> {
     /// The mail to the guest.
     ///
@@ -121,8 +117,8 @@ impl Invitation<'_> {
         let custom = &self.tenant.policy.invitation_mail;
         let subject = match (&custom.subject, &names.inviter) {
             (Some(subject), _) => names.filled(subject),
-            (None, Some(_)) => texts.text("mail-invitation-subject", &names.arguments()),
-            (None, None) => texts.text("mail-invitation-subject-nobody", &names.arguments()),
+            (None, Some(_)) => texts.text("mail-invitation-subject", &subject_arguments(&names)),
+            (None, None) => texts.text("mail-invitation-subject-nobody", &subject_arguments(&names)),
         };
         let arguments = self.arguments(&names);
         let text = |key: &str| texts.text(key, &arguments);
@@ -135,7 +131,7 @@ impl Invitation<'_> {
             language: texts.language(),
             warning: Some(text("mail-invitation-warning")),
             heading: text("mail-invitation-heading"),
-            paragraphs: vec![text(by), text("mail-invitation-for")],
+            paragraphs: vec![self.greeting(&texts), text(by), text("mail-invitation-for")],
             message: self.quoted(&text),
             action: Some(Action {
                 accept: text("mail-invitation-accept"),
@@ -143,9 +139,9 @@ impl Invitation<'_> {
                 copy: text("mail-invitation-copy"),
                 remarks: vec![text("mail-invitation-leads"), format!("{lifetime} {}", text("mail-invitation-alone"))],
             }),
-            footer: vec![self.privacy(&text), self.block(&text), self.answers(&text)],
+            footer: vec![self.privacy(&text), self.block(&text), self.answers(&texts, &text)],
         };
-        self.finished(self.to, sender, &names, subject, &letter)
+        self.finished(self.to, names.from(self.tenant, sender, &texts), subject, &letter)
     }
 
     /// The note to `to`, whom the inviter wants to know of the invitation of `guest`. It has no link: who holds the link may be
@@ -157,7 +153,7 @@ impl Invitation<'_> {
         let texts = self.texts();
         let names = self.names(&texts);
         let mut arguments = self.arguments(&names);
-        let guest = one_line(guest, 80);
+        let guest = one_line(guest, NAME_MAX);
         let shown = if guest.is_empty() || guest == self.to.as_str() {
             self.to.to_string()
         } else {
@@ -170,13 +166,13 @@ impl Invitation<'_> {
             language: texts.language(),
             warning: None,
             heading: text("mail-notice-heading"),
-            paragraphs: vec![text(by), text("mail-notice-nothing-to-do")],
+            paragraphs: vec![text("mail-greeting"), text(by), text("mail-notice-nothing-to-do")],
             message: self.quoted(&text),
             action: None,
-            footer: vec![self.privacy(&text), self.answers(&text)],
+            footer: vec![self.privacy(&text), self.answers(&texts, &text)],
         };
-        let subject = texts.text("mail-notice-subject", &names.arguments());
-        self.finished(to, sender, &names, subject, &letter)
+        let subject = texts.text("mail-notice-subject", &subject_arguments(&names));
+        self.finished(to, names.from(self.tenant, sender, &texts), subject, &letter)
     }
 
     fn texts(&self) -> Texts {
@@ -186,10 +182,17 @@ impl Invitation<'_> {
     }
 
     fn names(&self, texts: &Texts) -> Names {
-        let organisation = texts.organisation(self.tenant);
-        let inviter = self.inviter.map(|inviter| one_line(inviter.name, 80)).filter(|name| !name.is_empty());
-        let domain = self.tenant.domains.iter().find(|domain| domain.verified).map(|domain| domain.name.to_string());
-        Names { inviter, organisation, domain }
+        Names::of(self.tenant, self.inviter.map(|inviter| inviter.name), texts)
+    }
+
+    /// How the guest is addressed: by name where theirs is known and is not just made of the address.
+    fn greeting(&self, texts: &Texts) -> String {
+        let name = self.guest_name.map(|name| one_line(name, NAME_MAX)).filter(|name| !name.is_empty());
+        let local = self.to.as_str().split('@').next();
+        match name.filter(|name| Some(name.as_str()) != local) {
+            Some(name) => texts.text("mail-greeting-name", &Arguments::from([("name".into(), quoted::unlinked(&name).into())])),
+            None => texts.text("mail-greeting", &Arguments::new()),
+        }
     }
 
     /// The arguments of the sentences of the body: no name in them becomes a link.
@@ -204,14 +207,13 @@ impl Invitation<'_> {
         if let Some(mail) = self.inviter.and_then(|inviter| inviter.mail) {
             inviter = format!("{inviter} ({mail})");
         }
-        let host = self.redirect.as_url().host_str().unwrap_or_default().to_owned();
         Arguments::from([
             ("organisation".into(), short.into()),
             ("organisation-in-full".into(), organisation.into()),
             ("inviter".into(), inviter_short.into()),
             ("inviter-in-full".into(), inviter.into()),
             ("address".into(), self.to.to_string().into()),
-            ("host".into(), host.into()),
+            ("host".into(), self.redirect.host().into()),
             ("origin".into(), self.public_url.origin().into()),
         ])
     }
@@ -234,28 +236,30 @@ impl Invitation<'_> {
         Footnote { text: text("mail-invitation-block"), link: Some(link) }
     }
 
-    /// Who reads the answers.
-    fn answers(&self, text: &impl Fn(&str) -> String) -> Footnote {
-        let answered = self.inviter.is_some_and(|inviter| inviter.mail.is_some());
-        Footnote { text: text(if answered { "mail-invitation-answers" } else { "mail-automatic" }), link: None }
+    /// Who reads the answers; where nobody does, whom to ask instead.
+    fn answers(&self, texts: &Texts, text: &impl Fn(&str) -> String) -> Footnote {
+        if self.inviter.is_some_and(|inviter| inviter.mail.is_some()) {
+            return Footnote { text: text("mail-invitation-answers"), link: None };
+        }
+        let automatic = text("mail-automatic");
+        let text =
+            match self.tenant.contact().map(|contact| one_line(&contact, CONTACT_MAX)).filter(|contact| !contact.is_empty()) {
+                Some(contact) => {
+                    // An address may become a link here, since the organisation gives it; words are words.
+                    let contact = if contact.parse::<EmailAddress>().is_ok() { contact } else { quoted::unlinked(&contact) };
+                    format!("{automatic} {}", texts.text("mail-contact", &Arguments::from([("contact".into(), contact.into())])))
+                }
+                None => automatic,
+            };
+        Footnote { text, link: None }
     }
 
-    fn finished(
-        &self,
-        to: &EmailAddress,
-        sender: &Sender,
-        names: &Names,
-        subject: String,
-        letter: &Letter,
-    ) -> Result<Mail, ComposeError> {
-        let name = self.tenant.policy.invitation_mail.from_name.as_deref();
-        let name = name.map_or_else(|| names.organisation.clone(), |name| names.filled(name));
+    fn finished(&self, to: &EmailAddress, from: Sender, subject: String, letter: &Letter) -> Result<Mail, ComposeError> {
         let (accent, on_accent) = accent(self.tenant);
-        let html = Html { accent: &accent, on_accent, letter };
+        let html = Html { language: &letter.language, heading: &letter.heading, accent: &accent, on_accent, letter };
         Ok(Mail {
             to: to.clone(),
-            // Mail programs show the name only: it must not pass for an address.
-            from: Sender { name: Some(name.replace('@', "(at)")), address: sender.address.clone() },
+            from,
             reply_to: self.inviter.and_then(|inviter| inviter.mail.cloned()),
             text: Zeroizing::new(Text { letter }.render().map_err(|_| ComposeError)?),
             html: Zeroizing::new(html.render().map_err(|_| ComposeError)?),
@@ -265,18 +269,9 @@ impl Invitation<'_> {
     }
 }
 
-impl Names {
-    /// The arguments of subjects.
-    fn arguments(&self) -> Arguments {
-        let mut arguments = Arguments::from([("organisation".into(), self.organisation.clone().into())]);
-        arguments.extend(self.inviter.clone().map(|inviter| ("inviter".into(), inviter.into())));
-        arguments
-    }
-
-    /// A text of the tenant with these names. Where no person invites, or no domain is verified, it is the organisation.
-    fn filled(&self, text: &str) -> String {
-        let organisation = self.organisation.as_str();
-        let inviter = self.inviter.as_deref().unwrap_or(organisation);
-        InvitationMail::filled(text, inviter, organisation, self.domain.as_deref().unwrap_or(organisation))
-    }
+/// The arguments of subjects, in which nothing becomes a link.
+fn subject_arguments(names: &Names) -> Arguments {
+    let mut arguments = Arguments::from([("organisation".into(), names.organisation.clone().into())]);
+    arguments.extend(names.inviter.clone().map(|inviter| ("inviter".into(), inviter.into())));
+    arguments
 }

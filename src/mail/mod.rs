@@ -7,6 +7,7 @@
 mod agenda;
 mod invitation;
 mod message;
+mod names;
 mod outbox;
 mod passcode;
 mod quoted;

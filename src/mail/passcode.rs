@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     message::{ComposeError, Mail, Sender},
+    names::Names,
     texts::{Arguments, Texts},
 };
 use crate::{
@@ -45,6 +46,7 @@ pub(super) fn accent(tenant: &Tenant) -> (String, &'static str) {
 #[template(path = "mail/passcode.html")]
 struct Html<'a> {
     language: &'a str,
+    heading: &'a str,
     accent: String,
     on_accent: &'static str,
     code: &'a str,
@@ -61,6 +63,7 @@ struct Text<'a> {
 /// The sentences, in the guest's language.
 struct PasscodeTexts {
     heading: String,
+    greeting: String,
     asked: String,
     enter: String,
     lifetime: String,
@@ -77,16 +80,17 @@ impl Passcode<'_> {
     /// When a template fails, which the templates at hand do not.
     pub fn mail(&self, sender: &Sender) -> Result<Mail, ComposeError> {
         let texts = Texts::in_first_of(self.language.into_iter().chain(&self.tenant.policy.language));
-        let sentences = self.sentences(&texts);
+        let names = Names::of(self.tenant, None, &texts);
+        let sentences = self.sentences(&texts, &names);
         let digits = self.code.expose().as_bytes();
         let groups: Vec<_> = digits.chunks(4).map(String::from_utf8_lossy).collect();
         let code = Zeroizing::new(groups.join(" "));
         let (accent, on_accent) = accent(self.tenant);
         let language = texts.language();
-        let html = Html { language: &language, accent, on_accent, code: &code, texts: &sentences };
+        let html = Html { language: &language, heading: &sentences.heading, accent, on_accent, code: &code, texts: &sentences };
         Ok(Mail {
             to: self.to.clone(),
-            from: sender.clone(),
+            from: names.from(self.tenant, sender, &texts),
             reply_to: None,
             text: Zeroizing::new(Text { code: &code, texts: &sentences }.render().map_err(|_| ComposeError)?),
             html: Zeroizing::new(html.render().map_err(|_| ComposeError)?),
@@ -95,18 +99,17 @@ impl Passcode<'_> {
         })
     }
 
-    fn sentences(&self, texts: &Texts) -> PasscodeTexts {
-        let organisation = texts.organisation(self.tenant);
+    fn sentences(&self, texts: &Texts, names: &Names) -> PasscodeTexts {
+        let organisation = names.organisation.clone();
         let mut arguments =
             Arguments::from([("organisation".into(), organisation.into()), ("minutes".into(), self.minutes.into())]);
-        // Only a domain that is verified tells the guest anything.
-        let domain = self.tenant.domains.iter().find(|domain| domain.verified).map(|domain| domain.name.to_string());
-        let asked = if domain.is_some() { "mail-passcode-asked-domain" } else { "mail-passcode-asked" };
-        arguments.extend(domain.map(|domain| ("domain".into(), domain.into())));
+        let asked = if names.domain.is_some() { "mail-passcode-asked-domain" } else { "mail-passcode-asked" };
+        arguments.extend(names.domain.clone().map(|domain| ("domain".into(), domain.into())));
         arguments.extend(self.origin.map(|origin| ("origin".into(), origin.origin().into())));
         let text = |key: &str| texts.text(key, &arguments);
         PasscodeTexts {
             heading: text("mail-passcode-subject"),
+            greeting: text("mail-greeting"),
             asked: text(asked),
             enter: text("mail-passcode-enter"),
             lifetime: text("mail-passcode-lifetime"),

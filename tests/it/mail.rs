@@ -220,6 +220,7 @@ fn to_alice() -> Mail {
 
 /// What is particular about an invitation; else Adele of Contoso invites Alice and says nothing.
 struct Said {
+    guest_name: &'static str,
     inviter: Option<(String, Option<EmailAddress>)>,
     message: Option<String>,
     message_language: Option<LanguageTag>,
@@ -231,7 +232,7 @@ impl Default for Said {
     fn default() -> Self {
         let expires = Some("2026-12-22T20:00:00Z".parse().unwrap());
         let inviter = Some(("Adele Vance".to_owned(), Some("adele@contoso.example".parse().unwrap())));
-        Self { inviter, message: None, message_language: None, guest_language: None, expires }
+        Self { guest_name: "Alice King", inviter, message: None, message_language: None, guest_language: None, expires }
     }
 }
 
@@ -255,9 +256,10 @@ impl Said {
         write(&mail::Invitation {
             tenant,
             to: &"alice@fabrikam.example".parse().unwrap(),
+            guest_name: Some(self.guest_name),
             inviter: self.inviter.as_ref().map(|(name, mail)| Inviter { name, mail: mail.as_ref() }),
             link: &Secret::new(LINK),
-            redirect: &"https://expenses.contoso.example/start?x=1".parse().unwrap(),
+            redirect: &"https://expenses.contoso.example:8443/start?x=1".parse().unwrap(),
             expires: self.expires,
             message: self.message.as_deref(),
             message_language: self.message_language.as_ref(),

@@ -108,6 +108,55 @@ async fn l_07_l_08_a_forwarded_link_asks_for_the_invited_mailbox() {
     browser.close().await;
 }
 
+/// What reaches out of the screen, and the title, of the page that is shown.
+async fn seen_on_a_phone(browser: &Browser, name: &str) -> String {
+    let outside = "return [...document.querySelectorAll('body *')]
+        .filter((shown) => shown.getClientRects().length && shown.getBoundingClientRect().right > innerWidth + 1)
+        .map((shown) => shown.outerHTML.slice(0, 100))";
+    assert_eq!(browser.script(outside).await, serde_json::json!([]), "{name}");
+    browser.screenshot(&format!("phone-{name}")).await;
+    browser.script("return document.title").await.as_str().expect("a title").to_owned()
+}
+
+/// Each page fits a phone and is told from the others by its title.
+#[tokio::test]
+async fn every_page_of_a_redemption_fits_a_phone() {
+    let demo = Demo::start();
+    let (person, link) = demo.invited();
+    let browser = Browser::start().await;
+    browser.become_a_phone().await;
+    browser.open(&link).await;
+    browser.wait_for("send-code").await;
+    let mut titles = vec![seen_on_a_phone(&browser, "1-invited").await];
+    let text = browser.text().await;
+    assert!(text.contains("You are invited to Contoso") && text.contains("contoso.example"), "{text}");
+    let mut mailbox = Mailbox::open(&demo.mail_dir);
+    browser.press("send-code").await;
+    browser.wait_for("code").await;
+    titles.push(seen_on_a_phone(&browser, "2-code").await);
+    browser.type_into("code", "00000000").await;
+    browser.press("next").await;
+    browser.wait_for("error").await;
+    titles.push(seen_on_a_phone(&browser, "3-wrong-code").await);
+    // Loaded again, it has nothing to say and nothing to send.
+    let here = browser.url().await;
+    assert!(!here.ends_with("/code"), "the page answers no form: {here}");
+    let code = mailbox.next_to(&person.email).await.passcode();
+    demo.secret(&code);
+    browser.type_into("code", &code).await;
+    browser.press("next").await;
+    browser.wait_for("accept").await;
+    titles.push(seen_on_a_phone(&browser, "4-review").await);
+    browser.press("accept").await;
+    browser.wait_for("open-terms").await;
+    titles.push(seen_on_a_phone(&browser, "5-terms").await);
+    let several = titles.len();
+    titles.sort();
+    titles.dedup();
+    assert_eq!(titles.len(), several, "{titles:?}");
+    browser.close().await;
+}
+
 /// A guest leaves, from the panel, and is out.
 #[tokio::test]
 async fn a_guest_leaves_from_the_panel() {

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How invitations by mail present the organisation. Both are texts, in which `{inviter}`, `{organisation}` and `{domain}`
-/// stand for what they say; `{domain}` is the first verified one. Where no person invites or no domain is verified, the
-/// organisation's name stands in.
+/// How mails present the organisation: the name of the sender of all, and the subject of invitations. Both are texts, in
+/// which `{inviter}`, `{organisation}` and `{domain}` stand for what they say; `{domain}` is the first verified one. Where no
+/// person invites or no domain is verified, the organisation's name stands in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InvitationMail {

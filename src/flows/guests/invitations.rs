@@ -184,6 +184,7 @@ impl Administration<'_> {
                 let letter = InvitationLetter {
                     tenant: &self.view.tenant,
                     to,
+                    guest_name: Some(&user.display_name),
                     inviter,
                     link: &link,
                     redirect: &invitation.redirect,

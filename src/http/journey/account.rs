@@ -55,14 +55,14 @@ pub(super) fn set_up(mut open: Open) -> Response {
 pub(super) async fn passkey(mut open: Open, form: &Form) -> Response {
     // One answer to each question, right or wrong.
     let ceremony = open.journey.ceremony.take().filter(|_| is_set_up_here(&open));
-    let Some(ceremony) = ceremony else { return steps::show(open, Some(Code::PasskeyRefused)).await };
+    let Some(ceremony) = ceremony else { return open.go_back(Code::PasskeyRefused) };
     let answer = form.get("credential").unwrap_or_default();
     match accounts::sign_in_with_passkey(&open.visit.vestibule, &open.view, &ceremony, answer).await {
         Ok(identity) => {
             open.journey.prove(identity, &open.visit.vestibule.foundation);
             take_the_place(open).await
         }
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn new_password(mut open: Open, form: &Form) -> Response {
     let password = Secret::new(form.get("password").unwrap_or_default());
     match accounts::new_password(&open.visit.vestibule, &open.view, &user, &password).await {
         Ok(credential) => keep(open, &user, credential).await,
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 
@@ -105,11 +105,11 @@ pub(super) async fn new_passkey(mut open: Open, form: &Form) -> Response {
         Ok(None) => return open.go_on(),
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
     };
-    let Some(ceremony) = open.journey.ceremony.take() else { return steps::show(open, Some(Code::PasskeyRefused)).await };
+    let Some(ceremony) = open.journey.ceremony.take() else { return open.go_back(Code::PasskeyRefused) };
     let answer = form.get("credential").unwrap_or_default();
     match accounts::finish_passkey(&open.visit.vestibule, &ceremony, user.id, answer) {
         Ok(credential) => keep(open, &user, credential).await,
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 

@@ -18,12 +18,12 @@ use crate::{
     },
 };
 
-/// Asks whether to do it.
-pub(super) async fn show(open: Open, loaded: &Loaded, errand: Errand) -> Response {
+/// Asks whether to do it. `error` is why it was not done.
+pub(super) async fn show(open: Open, loaded: &Loaded, errand: Errand, error: Option<Code>) -> Response {
     match (errand, open.journey.address.clone()) {
         (Errand::Leave, _) => ask_to_leave(open, loaded),
         (Errand::BlockInvitations, Some(address)) => ask_about_invitations(open, address).await,
-        (Errand::SendAgain, Some(address)) => offer_to_send_again(open, &address, None),
+        (Errand::SendAgain, Some(address)) => offer_to_send_again(open, &address, error),
         (Errand::BlockInvitations | Errand::SendAgain, None) => steps::identify(open, None),
     }
 }
@@ -90,7 +90,7 @@ pub(super) async fn confirm(mut open: Open, form: &Form) -> Response {
                 open.journey.code_sent = Some(vestibule.foundation.now());
                 open.go_on()
             }
-            Err(code) => offer_to_send_again(open, &address, Some(code)),
+            Err(code) => open.go_back(code),
         },
         _ => open.visit.refuse_in(Some(&open.view), Code::RequestInvalid),
     }

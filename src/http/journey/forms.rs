@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Open, account, errand, land, mailbox, steps};
+use super::{Open, account, errand, land, mailbox};
 use crate::{
     crash,
     domain::{
@@ -75,7 +75,7 @@ fn address(mut open: Open, form: &Form) -> Response {
             open.journey.identify(address);
             open.go_on()
         }
-        Err(_) => steps::identify(open, Some(Code::AddressMalformed)),
+        Err(_) => open.go_back(Code::AddressMalformed),
     }
 }
 
@@ -83,7 +83,7 @@ async fn send_code(mut open: Open) -> Response {
     open.journey.chosen = Some(IdentitySource::OneTimePasscode);
     match prove::send_code(&open.visit.vestibule, &open.view, &mut open.journey, open.visit.client).await {
         Ok(()) => open.go_on(),
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 
@@ -95,7 +95,7 @@ async fn code(mut open: Open, form: &Form) -> Response {
             crash::point("passcode-verified");
             take_the_place(open).await
         }
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 
@@ -103,13 +103,13 @@ async fn password(mut open: Open, form: &Form) -> Response {
     // The address can still be corrected beside the password.
     match form.get("email").map(|email| email.trim().parse::<EmailAddress>()) {
         Some(Ok(address)) if open.journey.address.as_ref() != Some(&address) => open.journey.identify(address),
-        Some(Err(_)) => return steps::show(open, Some(Code::AddressMalformed)).await,
+        Some(Err(_)) => return open.go_back(Code::AddressMalformed),
         _ => {}
     }
     let password = Secret::new(form.get("password").unwrap_or_default());
     match prove::verify_password(&open.visit.vestibule, &open.view, &mut open.journey, &password).await {
         Ok(()) => take_the_place(open).await,
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 
@@ -173,13 +173,13 @@ async fn terms(mut open: Open, form: &Form) -> Response {
     if form.get("document") != Some(version.document.to_string().as_str()) {
         // Something else was shown: nothing is recorded for what was not seen (checklist L-17).
         let answered = journey.given.iter().any(|given| form.get("document") == Some(given.document.to_string().as_str()));
-        return if answered { open.go_on() } else { steps::show(open, Some(Code::TermsChanged)).await };
+        return if answered { open.go_on() } else { open.go_back(Code::TermsChanged) };
     }
     let Some(user) = loaded.user.as_ref().map(|user| user.id) else { return open.go_on() };
     let acceptance = |answer| record(&shown, user, journey.destination.app(), answer, now);
     match form.get("answer") {
         Some("accept") if shown.agreement.must_open && !journey.opened.contains(&version.document) => {
-            steps::show(open, Some(Code::TermsNotOpened)).await
+            open.go_back(Code::TermsNotOpened)
         }
         Some("accept") => {
             open.journey.given.push(acceptance(Answer::Accepted));

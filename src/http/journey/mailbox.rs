@@ -55,7 +55,7 @@ pub(super) async fn send_code(mut open: Open) -> Response {
     let (visit, view) = (&open.visit, open.view.clone());
     match prove::send_mailbox_code(&visit.vestibule, &view, &mut open.journey, &mailbox, visit.client).await {
         Ok(()) => open.go_on(),
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn take_code(mut open: Open, form: &Form) -> Response {
     let view = open.view.clone();
     match prove::verify_mailbox(&open.visit.vestibule, &view, &mut open.journey, &mailbox, typed).await {
         Ok(()) => open.go_on(),
-        Err(code) => steps::show(open, Some(code)).await,
+        Err(code) => open.go_back(code),
     }
 }
 

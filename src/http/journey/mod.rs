@@ -34,6 +34,7 @@ use crate::{
         Loaded, Vestibule,
         directory::TenantView,
         journey::{Journey, JourneyId, Proof},
+        opened::Told,
         session::Session,
     },
     i18n::Languages,
@@ -58,7 +59,8 @@ pub async fn show(State(_): State<Arc<Vestibule>>, Path((authority, id)): Path<(
             if open.visit.query() == Some("with=code") {
                 open.journey.choose(IdentitySource::OneTimePasscode);
             }
-            steps::show(open, None).await
+            let trouble = open.journey.trouble.take().and_then(Code::numbered);
+            steps::show(open, trouble).await
         }
         Err(response) => *response,
     }
@@ -123,6 +125,13 @@ impl Open {
         self.cookies.onto(see_other(&here))
     }
 
+    /// The same after a form that did not count: the page that is owed says why. A page that answered the form itself would
+    /// have the browser send it again when it is loaded again, and a wrong code would be two.
+    pub(super) fn go_back(mut self, code: Code) -> Response {
+        self.journey.trouble = Some(code.number());
+        self.go_on()
+    }
+
     /// Keeps the journey in the browser.
     pub(super) fn keep(&mut self) -> Result<(), Code> {
         self.cookies.keep_journey(&self.journey, &self.visit.headers, &self.visit.vestibule)
@@ -172,6 +181,11 @@ impl Open {
     pub(super) fn app_name(&self) -> Option<String> {
         let app = self.journey.destination.app()?;
         self.view.apps.get(&app).map(|app| app.display_name.clone())
+    }
+
+    /// What the first pages say of the invitation that began the journey.
+    fn told(&self) -> Option<Told> {
+        self.journey.invitation.as_ref()?.told.clone()
     }
 
     /// The link that starts this journey over: without the client's request, which is answered once. The link of an invitation

@@ -15,7 +15,8 @@ use crate::{
     flows::{Loaded, journey::ways, prove},
     http::{
         pages::{
-            Destination, EnterCode, Identify, Leaving, OtherWay, Password, Refusal, Resume, ReviewPermissions, SendCode, Terms,
+            Destination, EnterCode, Identify, Leaving, OtherWay, Password, Refusal, Resume, ReviewPermissions, SendCode,
+            SignInAtHome, Terms,
             markdown::{Rendered, markdown, plain_text},
         },
         urls::{self, Action, Path},
@@ -23,7 +24,7 @@ use crate::{
     },
 };
 
-/// Shows what the journey owes. `error` is what was wrong with the form that led here.
+/// Shows what the journey owes. `error` is what was wrong with the form that was sent before.
 pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
     let loaded = match open.load().await {
         Ok(loaded) => loaded,
@@ -53,7 +54,7 @@ pub(super) async fn show(mut open: Open, error: Option<Code>) -> Response {
         Step::Terms(owed) => terms(open, &loaded, owed, error).await,
         // `Land` never comes here: what owes nothing is settled, which is not an error.
         Step::Redeem | Step::Land => resume(open, &loaded),
-        Step::Confirm(errand) => errand::show(open, &loaded, errand).await,
+        Step::Confirm(errand) => errand::show(open, &loaded, errand, error).await,
     }
 }
 
@@ -86,6 +87,7 @@ pub(super) fn identify(open: Open, error: Option<Code>) -> Response {
         action: open.form(Action::Address),
         app: open.app_name(),
         errand: open.journey.errand,
+        invited: open.told(),
         email: typed.or(hint).unwrap_or_default(),
         error,
     };
@@ -110,10 +112,23 @@ fn other_ways(open: &Open, than: IdentitySource) -> Vec<OtherWay> {
 }
 
 /// Leads to the home organisation. Somebody who comes *back* here without having signed in is asked again, instead of
-/// being sent away for ever.
+/// being sent away for ever; and nobody leaves who was not told yet of the invitation whose link they have opened.
 async fn home_organisation(mut open: Open) -> Response {
     if open.journey.attempt.take().is_some() {
         return identify(open, None);
+    }
+    if let Some(told) = open.told().filter(|_| open.journey.has_pressed_nothing())
+        && let Some(address) = &open.journey.address
+        && let Some(home) = open.view.federation_for(&address.domain())
+    {
+        let shown = SignInAtHome {
+            chrome: open.chrome(None),
+            action: open.form(Action::HomeOrganisation),
+            invited: Some(told),
+            organisation: home.display_name.clone(),
+            other_ways: other_ways(&open, IdentitySource::HomeOrganisation),
+        };
+        return page(open, shown);
     }
     let (public_url, tenant) = (open.visit.vestibule.public_url().clone(), open.view.tenant.id);
     let callback = |federation| urls::callback(&public_url, tenant, federation);
@@ -136,13 +151,15 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
     let other_ways = other_ways(&open, IdentitySource::OneTimePasscode);
     let chrome = open.chrome(None);
     if open.journey.code_sent.is_none() {
-        let shown = SendCode { chrome, action: open.form(Action::SendCode), email, other_ways, error };
+        let (action, invited) = (open.form(Action::SendCode), open.told());
+        let of_invited = invited.is_some() && open.journey.has_pressed_nothing();
+        let shown = SendCode { chrome, action, invited, email, of_invited, other_ways, error };
         return page(open, shown);
     }
     let shown = EnterCode {
         chrome,
         action: open.form(Action::Code),
-        resend: open.form(Action::SendCode),
+        send: open.form(Action::SendCode),
         email,
         minutes: open.view.tenant.policy.passcode_minutes.into(),
         resent: open.journey.codes_sent > 1 && error.is_none(),
@@ -160,6 +177,7 @@ fn password(mut open: Open, error: Option<Code>) -> Response {
         chrome,
         action: open.form(Action::Password),
         app: open.app_name(),
+        invited: open.told(),
         email,
         passkey: account::sign_in(&mut open),
         set_up: account::is_set_up_here(&open).then(|| open.form(Action::SetUp)),
@@ -175,7 +193,7 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     let mut refusal = Refusal::new(chrome, code);
     refusal.expected_organisation = Some(open.view.tenant.display_name.clone());
     refusal.contact = contact(&open.view);
-    refusal.start_again = Some(open.start_again()).filter(|_| !has_ended(code));
+    refusal.start_again = Some(open.start_again()).filter(|_| !has_ended(code) && !leads_here_again(&open, &refusal));
     if matches!(code, Code::InvitedAsAnother | Code::AlreadyGuest | Code::InvitationUsed) {
         let invited = open.journey.invitation.as_ref().and_then(|opened| opened.address.as_ref());
         refusal.invited_as = invited.map(EmailAddress::masked);
@@ -202,10 +220,19 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     if matches!(code, Code::AppNotAssigned | Code::AlreadyGuest) {
         refusal.apps = Some(Path::Panel(open.view.tenant.id).to_string().into());
     }
+    if code == Code::AccountBlocked && loaded.user.as_ref().is_some_and(|user| user.external.is_some()) {
+        refusal.leave = Some(Path::Leave(open.view.tenant.id).to_string().into());
+    }
     match open.keep() {
         Ok(()) => open.cookies.onto(open.visit.refuse_with(refusal)),
         Err(code) => open.visit.refuse_in(Some(&open.view), code),
     }
+}
+
+/// Whether the beginning of an invitation's journey is this refusal once more: what it refuses is the account, and that is
+/// switched by its own button.
+fn leads_here_again(open: &Open, refusal: &Refusal) -> bool {
+    open.journey.invitation.is_some() && refusal.switching_helps() && refusal.code.number() / 1000 == 2
 }
 
 /// Whether the link of the invitation that began the journey leads nowhere any more.
@@ -243,7 +270,7 @@ async fn terms(open: Open, loaded: &Loaded, shown: Owed<'_>, error: Option<Code>
     let panel = match version.media {
         MediaType::Pdf => None,
         kind => match open.vestibule().documents.text(open.view.tenant.id, &version.document).await {
-            Ok(text) => Some(rendered(kind, &text)),
+            Ok(text) => Some(rendered(kind, &text).under(&file.display_name)),
             Err(code) => return open.visit.refuse_in(Some(&open.view), code),
         },
     };

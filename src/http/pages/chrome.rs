@@ -45,6 +45,14 @@ impl Chrome {
         }
     }
 
+    /// The organisation's name, with the domain that people know it by.
+    pub(super) fn tenant_in_full(&self) -> String {
+        match self.tenant.as_ref().and_then(|tenant| tenant.domain.as_ref()) {
+            Some(domain) => format!("{} ({domain})", self.tenant_name()),
+            None => self.tenant_name(),
+        }
+    }
+
     pub(super) fn style(&self) -> &'static str {
         assets::STYLE.path()
     }

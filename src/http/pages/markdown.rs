@@ -12,6 +12,18 @@ use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered(String);
 
+impl Rendered {
+    /// What follows under a heading that says `title`: all of it, but for a first heading that says the same.
+    #[must_use]
+    pub fn under(self, title: &str) -> Self {
+        let first = self.0.strip_prefix("<h2>").and_then(|rest| rest.split_once("</h2>"));
+        match first.filter(|(heading, _)| *heading == title) {
+            Some((_, rest)) => Self(rest.trim_start().to_owned()),
+            None => self,
+        }
+    }
+}
+
 impl fmt::Display for Rendered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -190,6 +202,14 @@ mod tests {
             assert!(rendered.contains(part), "{part}: {rendered}");
         }
         assert!(rendered.contains("rel=\"noopener noreferrer nofollow\"") && rendered.contains("target=\"_blank\""));
+    }
+
+    #[test]
+    fn a_title_is_not_said_twice() {
+        assert_eq!(markdown("# Terms\n\nOne").under("Terms").0, "<p>One</p>\n");
+        for other in ["# Terms of use\n\nOne", "## Terms\n\nOne", "Terms\n\nOne", "One\n\n# Terms\n"] {
+            assert_eq!(markdown(other).under("Terms"), markdown(other), "{other}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use mailbox::{Because, ProveMailbox};
 pub use moving::{Destination, FormPost, Leaving, Resume};
 pub use panel::{AppsPanel, SignOutConfirm, SignedOut, Tile};
 pub use refusal::{Declined, OrganisationForm, Refusal};
-pub use sign_in::{EnterCode, Identify, OtherWay, PasskeyForm, Password, SendCode, SetUpAccount};
+pub use sign_in::{EnterCode, Identify, OtherWay, PasskeyForm, Password, SendCode, SetUpAccount, SignInAtHome};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

@@ -32,6 +32,8 @@ pub struct Refusal {
     pub send_again: Option<Link>,
     /// The apps panel, for somebody who may open it.
     pub apps: Option<Link>,
+    /// Where a guest who is kept out can leave the organisation.
+    pub leave: Option<Link>,
     /// Whom to ask.
     pub contact: Option<Contact>,
 }
@@ -52,23 +54,46 @@ impl Refusal {
             with_code: None,
             send_again: None,
             apps: None,
+            leave: None,
             contact: None,
         }
     }
 
-    /// Whether another account is the likeliest way on: what was refused is this one, and it can be switched.
-    fn switching_is_next(&self) -> bool {
+    /// Whether another account may be a way on: what was refused is this one, and it can be switched.
+    pub(in crate::http) fn switching_helps(&self) -> bool {
         let about_account = matches!(self.code.number() / 1000, 2 | 3);
         about_account && self.chrome.account.as_ref().is_some_and(|account| account.switch.is_some())
     }
 
-    fn starting_again_is_next(&self) -> bool {
-        self.go_on.is_none() && self.with_code.is_none() && self.organisation_form.is_none() && !self.switching_is_next()
+    /// The likeliest way on, of those that there are: the one button that stands out.
+    fn is_next(&self, way: WayOn) -> bool {
+        let ways = [
+            (WayOn::GoOn, self.go_on.is_some()),
+            (WayOn::WithCode, self.with_code.is_some()),
+            (WayOn::Organisation, self.organisation_form.is_some()),
+            (WayOn::SwitchAccount, self.switching_helps()),
+            (WayOn::StartAgain, self.start_again.is_some()),
+            (WayOn::SendAgain, self.send_again.is_some()),
+            (WayOn::Apps, self.apps.is_some()),
+        ];
+        ways.into_iter().find(|(_, there)| *there).is_some_and(|(next, _)| next == way)
     }
 
     fn has_details(&self) -> bool {
         self.expected_organisation.is_some() || self.home_organisation.is_some() || self.invited_as.is_some()
     }
+}
+
+/// A way on from a refusal, the likeliest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WayOn {
+    GoOn,
+    WithCode,
+    Organisation,
+    SwitchAccount,
+    StartAgain,
+    SendAgain,
+    Apps,
 }
 
 /// Asks a common link's guest for the organisation. A GET with `organisation` and `fields`.

@@ -1,6 +1,7 @@
 //! Every page in the states that differ, filled with likely texts or, all of them at once, with a hostile one.
 
 mod errands;
+mod invited;
 
 use jiff::Timestamp;
 
@@ -98,7 +99,7 @@ impl Filling {
         EnterCode {
             chrome: self.with_account(false),
             action: self.link("/journey/x/code"),
-            resend: self.link("/journey/x/send"),
+            send: self.link("/journey/x/send"),
             email: self.text("ada.lovelace@fabrikam.example"),
             minutes: 10,
             resent: false,
@@ -144,6 +145,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         action: fill.link("/journey/x/identify"),
         errand: None,
         app: fill.some("Expenses"),
+        invited: None,
         email: String::new(),
         error: None,
     };
@@ -152,6 +154,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         chrome: fill.chrome(),
         action: fill.link("/journey/x/password"),
         app: None,
+        invited: None,
         email: fill.text("ada.lovelace@fabrikam.example"),
         passkey: None,
         set_up: None,
@@ -217,6 +220,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
     };
     let logo = TenantFace { logo: Some(fill.link("/assets/logo/x")), accent: None, ..fill.chrome().tenant.unwrap() };
     let mut all = errands::all(fill);
+    all.extend(invited::all(fill, &identify));
     all.extend([
         sample("identify", identify.clone()),
         sample(
@@ -232,7 +236,9 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             SendCode {
                 chrome: fill.with_account(false),
                 action: fill.link("/journey/x/send"),
+                invited: None,
                 email: fill.text("ada.lovelace@fabrikam.example"),
+                of_invited: false,
                 other_ways: ways,
                 error: None,
             },
@@ -351,6 +357,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
                 ..refusal(Code::HomeUnreachable)
             },
         ),
+        sample("refusal-blocked", Refusal { leave: Some(fill.link("/contoso.example/leave")), ..refusal(Code::AccountBlocked) }),
         sample("refusal-not-assigned", Refusal { apps: Some(fill.link("/contoso.example")), ..refusal(Code::AppNotAssigned) }),
         sample("refusal-terms-owed", Refusal { go_on: Some(fill.link("/journey/x")), ..refusal(Code::TermsOwed) }),
         sample("refusal-common", Refusal { organisation_form: Some(organisation(None)), ..nobody(Code::TenantMissing) }),
@@ -358,6 +365,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             "refusal-common-error",
             Refusal { organisation_form: Some(organisation(Some(Code::OrganisationMalformed))), ..nobody(Code::TenantMissing) },
         ),
+        sample("refusal-unknown", Refusal { organisation_form: Some(organisation(None)), ..nobody(Code::TenantUnknown) }),
         sample("refusal-path", nobody(Code::PathUnknown)),
         sample("refusal-internal", nobody(Code::Internal)),
         sample("declined", declined.clone()),

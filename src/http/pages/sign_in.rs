@@ -6,6 +6,7 @@ use super::{Chrome, Link, page};
 use crate::{
     domain::{journey::Errand, tenant::IdentitySource},
     error::Code,
+    flows::opened::Told,
     i18n::Phrase,
 };
 
@@ -21,6 +22,8 @@ pub struct Identify {
     pub app: Option<String>,
     /// What the address is asked for, if not to get in.
     pub errand: Option<Errand>,
+    /// The invitation that is about to be accepted, of which the page tells first.
+    pub invited: Option<Told>,
     /// What is in the field: a hint, or what was typed.
     pub email: String,
     /// What was wrong with it.
@@ -53,6 +56,23 @@ impl OtherWay {
     }
 }
 
+/// Tells of an invitation to somebody whose home organisation signs them in, before they are sent there. Posts nothing but the
+/// token of the flow.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in_at_home.html")]
+pub struct SignInAtHome {
+    /// Around it; the account in use is the address, and switching it leads back to [`Identify`].
+    pub chrome: Chrome,
+    /// Where the form posts to.
+    pub action: Link,
+    /// The invitation.
+    pub invited: Option<Told>,
+    /// The home organisation, by name.
+    pub organisation: String,
+    /// Other ways that are open to this address.
+    pub other_ways: Vec<OtherWay>,
+}
+
 /// Offers to mail a code. Posts nothing but the token of the flow.
 #[derive(Clone, Debug, Template)]
 #[template(path = "send_code.html")]
@@ -61,8 +81,12 @@ pub struct SendCode {
     pub chrome: Chrome,
     /// Where the form posts to.
     pub action: Link,
+    /// The invitation that is about to be accepted, of which the page tells first.
+    pub invited: Option<Told>,
     /// The address as it was typed.
     pub email: String,
+    /// Whether it is the one that was invited, by the link that was opened.
+    pub of_invited: bool,
     /// Other ways that are open to this address.
     pub other_ways: Vec<OtherWay>,
     /// Why no code was sent.
@@ -78,7 +102,7 @@ pub struct EnterCode {
     /// Where the form posts to.
     pub action: Link,
     /// Where the button that asks for another code posts to.
-    pub resend: Link,
+    pub send: Link,
     /// The address as it was typed.
     pub email: String,
     /// How many minutes a code lives.
@@ -112,6 +136,8 @@ pub struct Password {
     pub action: Link,
     /// The app that is signed in to, by name.
     pub app: Option<String>,
+    /// The invitation that is about to be accepted, of which the page tells first.
+    pub invited: Option<Told>,
     /// The address.
     pub email: String,
     /// The passkey's form, where passkeys are offered.
@@ -177,4 +203,4 @@ fn heading<'a>(chrome: &Chrome, app: Option<&str>) -> Phrase<'a> {
     }
 }
 
-page!(Identify, SendCode, EnterCode, Password, SetUpAccount);
+page!(Identify, SignInAtHome, SendCode, EnterCode, Password, SetUpAccount);

@@ -186,6 +186,12 @@ fn pages_are_accessible_as_far_as_markup_can_tell() {
             }
             assert!(tag.attribute("tabindex").is_none_or(|index| index == "0"), "{about}");
         }
+        // One way on stands out; a refusal may make it the one that switches the account.
+        let primary = tags.iter().filter(|tag| {
+            let classes = tag.attribute("class").unwrap_or_default();
+            classes.split(' ').any(|class| ["primary", "danger", "prominent"].contains(&class))
+        });
+        assert!(primary.count() <= 1, "{name}");
         let autofocus = tags.iter().filter(|tag| tag.attribute("autofocus").is_some()).count();
         assert!(autofocus <= 1, "{name}");
         if name.ends_with("-error") {
@@ -256,7 +262,7 @@ fn a_refusal_has_the_status_of_its_code() {
     for Sample { name, response, .. } in benign(Language::English) {
         let expected = match name {
             "refusal-common" | "refusal-common-error" => StatusCode::BAD_REQUEST,
-            "refusal-path" => StatusCode::NOT_FOUND,
+            "refusal-path" | "refusal-unknown" => StatusCode::NOT_FOUND,
             "refusal-expired" => StatusCode::GONE,
             "refusal-already-guest" => StatusCode::CONFLICT,
             "refusal-internal" => StatusCode::INTERNAL_SERVER_ERROR,

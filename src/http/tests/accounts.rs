@@ -116,6 +116,7 @@ async fn somebody_elses_session_is_told_and_switched_in_place() {
     let page = walk.get("page", &opened.onward()).await;
     assert!(refuses(&page, Code::AlreadyGuest) && page.body.contains(MARIA), "{}", page.body);
     assert!(page.body.contains("s***@northwind.example") && page.body.contains("id=\"apps\""), "{}", page.body);
+    assert!(!page.body.contains("id=\"start-again\""), "it would lead here again: {}", page.body);
     let page = walk.press("switch", "next page", &page, "switch-account", &[]).await;
     assert!(page.body.contains(SAM) && page.body.contains("id=\"send-code\""), "{}", page.body);
     let review = walk.prove(&page, SAM).await;

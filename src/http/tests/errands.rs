@@ -63,6 +63,11 @@ async fn a_guest_leaves_and_every_session_ends() {
 async fn a_blocked_guest_can_leave() {
     let (mut walk, guest) = invited(Some(SAM)).await;
     walk.site.administer(async |act| act.block(guest.user, None).await).await;
+    let page = walk.open(&guest.link).await;
+    let refused = walk.prove(&page, SAM).await;
+    assert!(refuses(&refused, Code::AccountBlocked), "{}", refused.body);
+    assert!(refused.body.contains(&format!("id=\"leave\" href=\"/{}/leave\"", tenant())), "it says where: {}", refused.body);
+    walk.site.change_browser(&mut std::collections::BTreeMap::new());
     let page = walk.errand("leave").await;
     assert!(page.body.contains("id=\"email\""), "{}", page.body);
     let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;

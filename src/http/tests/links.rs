@@ -6,6 +6,7 @@ use super::{
     browser::Site,
     invitations::{SAM, WELCOME, invite, invited},
     seen::refuses,
+    walk::Walk,
 };
 use crate::{
     clock::{Entropy, SeededEntropy},
@@ -26,6 +27,41 @@ async fn everything(site: &Site) -> Vec<(Key, Vec<u8>)> {
     }
     site.store.take();
     all
+}
+
+/// Browsers ask every host for an icon, and others for files: none of them is a tenant, and nothing is looked up.
+#[tokio::test]
+async fn what_every_host_is_asked_for_is_no_tenant() {
+    let mut walk = Walk::new(Site::warm().await);
+    let icon = walk.site.ask(Method::HEAD, "/favicon.ico").await;
+    assert_eq!((icon.status, icon.headers[header::CONTENT_TYPE].as_bytes()), (StatusCode::OK, &b"image/x-icon"[..]));
+    for file in
+        ["robots.txt", "apple-touch-icon.png", "sitemap.xml", "Favicon.ICO", ".well-known", ".well-known/security.txt", ".env"]
+    {
+        let answer = walk.get("file", &format!("/{file}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{file}");
+        assert!(refuses(&answer, Code::PathUnknown), "{file}: {}", answer.body);
+    }
+    walk.assert(&[]);
+    let unknown = walk.get("domain", "/nobody.example").await;
+    assert!(refuses(&unknown, Code::TenantUnknown), "{}", unknown.body);
+}
+
+/// Who has mistyped an organisation corrects it where they are told so, and gets to what they wanted.
+#[tokio::test]
+async fn an_organisation_that_is_unknown_can_be_corrected() {
+    let mut walk = Walk::new(Site::warm().await);
+    for (link, action) in [("/?a=b&organisation=", "/"), ("/common/leave?a=b&organisation=", "/common/leave")] {
+        let typed = walk.get("field", &format!("{link}contosso.example")).await;
+        let page = walk.get("page", &typed.onward()).await;
+        assert!(refuses(&page, Code::TenantUnknown), "{}", page.body);
+        assert!(page.body.contains(&format!("method=\"get\" action=\"{action}\"")), "{}", page.body);
+        assert!(page.body.contains("name=\"organisation\" type=\"text\" value=\"contosso.example\""), "{}", page.body);
+        assert_eq!(page.hidden("a"), "b");
+        let corrected = walk.get("field", &format!("{link}contoso.example")).await;
+        assert!(corrected.onward().contains("contoso.example"));
+        assert_eq!(walk.get("page", &corrected.onward()).await.status, StatusCode::SEE_OTHER);
+    }
 }
 
 /// L-09, S-65: by whom and however often it is opened, nothing is written, and the ticket leaves the address bar.

@@ -312,7 +312,7 @@ async fn t_10_the_page_does_not_tell_who_has_an_account() {
     for address in [MARIA, STRANGER] {
         walk.site.change_browser(&mut BTreeMap::new());
         let page = walk.arrive(address).await;
-        let wrong = walk.send("password", &page, "password", &[("email", address), ("password", "wrong")]).await;
+        let wrong = walk.press("password", "page again", &page, "password", &[("email", address), ("password", "wrong")]).await;
         let mailbox = walk.press("set up", "mailbox page", &wrong, "set-up", &[]).await;
         let sent = walk.press("send", "code page", &mailbox, "send-mailbox-code", &[]).await;
         pages.push([page, wrong, mailbox, sent].map(|page| (page.status, page.body.len())));

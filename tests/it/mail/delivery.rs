@@ -12,7 +12,7 @@ fn assert_is_the_mail(message: &[u8]) {
     let mail = parse(message);
     assert_eq!(mail.subject(), Some("Your code for Contoso"));
     let from = mail.from().unwrap().first().unwrap();
-    assert_eq!((from.name(), from.address()), (Some("Guest sign-in"), Some("guests@gate.example")));
+    assert_eq!((from.name(), from.address()), (Some("Contoso via Guest sign-in"), Some("guests@gate.example")));
     assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("alice@fabrikam.example"));
     assert_eq!(mail.date().unwrap().to_rfc3339(), "2026-11-22T20:00:00Z");
     assert!(mail.message_id().unwrap().ends_with("@gate.example"));

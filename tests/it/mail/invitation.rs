@@ -20,13 +20,17 @@ fn by(name: &str) -> Said {
 fn an_invitation_says_who_invites_to_what_and_where_the_link_leads() {
     let mail = Said::message("Hello Alice,\nwelcome!").mail(&tenant("Contoso"));
     assert_eq!(mail.subject, "Adele Vance invited you to collaborate with Contoso");
-    assert_eq!((mail.from.name.as_deref(), mail.from.address.as_str()), (Some("Contoso"), "guests@gate.example"));
+    assert_eq!(
+        (mail.from.name.as_deref(), mail.from.address.as_str()),
+        (Some("Contoso via Guest sign-in"), "guests@gate.example")
+    );
     assert_eq!(mail.reply_to.as_ref().map(|address| address.as_str()), Some("adele@contoso.example"));
     let warning = "Accept this invitation only if you know who sent it and expected it.";
     assert!(mail.text.starts_with(warning), "{}", &*mail.text);
     for form in forms(&mail) {
         for part in [
             warning,
+            "Hello Alice King,",
             "Adele Vance (adele@contoso.example) invites you to work with Contoso (contoso.example) as a guest.",
             "alice@fabrikam.example",
             "Adele Vance writes:",
@@ -34,7 +38,7 @@ fn an_invitation_says_who_invites_to_what_and_where_the_link_leads() {
             "Accept invitation",
             LINK,
             "The link opens https://gate.example.",
-            "you are taken to expenses.contoso.example.",
+            "you are taken to expenses.contoso.example:8443.",
             "until 22 December 2026, 20:00 UTC",
             "Contoso has published no privacy statement.",
             "https://gate.example/00000000-0000-0000-0000-0000000000c0/block-invitations",
@@ -60,6 +64,15 @@ fn what_is_not_known_is_not_said() {
             "{form}"
         );
     }
+    // Nobody reads the answers: then it says whom to ask.
+    tenant.privacy.contact_email = Some("privacy@contoso.example".parse().unwrap());
+    for form in forms(&Said { inviter: None, ..Said::default() }.mail(&tenant)) {
+        assert!(form.contains("answers are not read. Questions? Ask: privacy@contoso.example"), "{form}");
+    }
+    tenant.policy.contact = Some("the service desk, desk.example".to_owned());
+    let mail = Said { inviter: None, ..Said::default() }.mail(&tenant);
+    assert!(!mail.text.contains("desk.example") && forms(&mail)[0].contains("the service desk, desk.example"), "{}", &*mail.text);
+    assert!(!Said::default().mail(&tenant).text.contains("Questions?"), "who invites reads them");
     tenant.privacy.statement_url = Some("https://contoso.example/privacy?a=1&b=2".parse().unwrap());
     for form in forms(&Said::default().mail(&tenant)) {
         assert!(form.contains("https://contoso.example/privacy?a=1&b=2") && !form.contains("no privacy statement"), "{form}");
@@ -103,7 +116,42 @@ fn a_tenant_chooses_the_sender_s_name_and_the_subject() {
     assert_eq!(mail.subject, "Adele Vance, Contoso, contoso.example");
     let mail = Said { inviter: None, ..Said::default() }.mail(&contoso);
     assert_eq!(mail.subject, "Contoso, Contoso, contoso.example");
-    assert_eq!(Said::default().mail(&tenant("ceo@bank.example")).from.name.as_deref(), Some("ceo(at)bank.example"));
+    let from = |tenant: &Tenant| {
+        [Said::default().mail(tenant), passcode(tenant, "alice@fabrikam.example", None)].map(|mail| mail.from.name)
+    };
+    assert_eq!(from(&contoso), [text("Contoso guests"), text("Contoso guests")], "every mail is from the same");
+    assert_eq!(from(&tenant("ceo@bank.example"))[0], text("ceo(at)bank.example via Guest sign-in"));
+    assert_eq!(from(&tenant("Guest")), [text("Guest sign-in"), text("Guest sign-in")], "nobody is named twice");
+}
+
+/// A name that was made of the address is none.
+#[test]
+fn guests_are_greeted_by_the_name_that_is_known() {
+    let greeted = |guest_name| Said { guest_name, ..Said::default() }.mail(&tenant("Contoso"));
+    for form in forms(&greeted("alice")).into_iter().chain(forms(&greeted(" \u{200b}"))) {
+        assert!(form.contains("Hello,"), "{form}");
+    }
+    let mail = Said { guest_language: Some("de".parse().unwrap()), ..Said::default() }.mail(&tenant("Contoso"));
+    assert!(mail.text.contains("\nGuten Tag Alice King,\n"), "{}", &*mail.text);
+    assert!(!greeted("Win at evil.example").text.contains("evil.example"), "no link");
+}
+
+/// What one form of a mail says, the other says, too.
+#[test]
+fn both_forms_of_a_mail_say_the_same() {
+    for language in ["en", "de"] {
+        let said = Said { guest_language: Some(language.parse().unwrap()), ..Said::message("Hello!\nCome in.") };
+        let notice = said.notice(&tenant("Contoso"), "bob@contoso.example", "Alice");
+        for mail in
+            [said.mail(&tenant("Contoso")), notice, passcode(&tenant("Contoso"), "alice@fabrikam.example", Some(language))]
+        {
+            let shown = mail.html.split("<main").nth(1).unwrap().replace("<br>", "");
+            for line in mail.text.lines().map(|line| line.trim_start_matches("> ").trim().trim_end_matches(':')) {
+                let line = line.replace('&', "&#38;").replace('\'', "&#39;");
+                assert!(line == "---" || shown.contains(&line), "{line:?} is missing: {shown}");
+            }
+        }
+    }
 }
 
 /// Who is told of an invitation cannot use it: not even where the alias policy asks for no more than the link.

@@ -26,7 +26,7 @@ async fn a_sent_invitation_says_so() {
     let mail = parse(&received[0].message);
     assert!(mail.body_text(0).unwrap().contains(LINK) && mail.body_html(0).unwrap().contains(TICKET));
     assert_eq!(mail.reply_to().unwrap().first().unwrap().address(), Some("adele@contoso.example"));
-    assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Contoso"));
+    assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Contoso via Guest sign-in"));
 }
 
 /// F-15: greylisting and servers that are down: the administrator sees how often it was tried and why it did not go, and the

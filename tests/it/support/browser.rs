@@ -192,6 +192,15 @@ impl Browser {
         self.driver.enter_frame(0).await.expect("a frame");
     }
 
+    /// Makes it as small as a phone, 360 by 740 pixels.
+    pub(crate) async fn become_a_phone(&self) {
+        let handle = self.driver.handle();
+        let url = handle.server_url().join(&format!("session/{}/goog/cdp/execute", handle.session_id())).expect("a URL");
+        let screen = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+        command(reqwest::Client::new().post(url).json(&json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen })))
+            .await;
+    }
+
     /// Gives the browser an authenticator of its own, built into the device, that knows its user.
     pub(crate) async fn add_authenticator(&self) -> Authenticator<'_> {
         let options = json!({

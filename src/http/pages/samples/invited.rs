@@ -1,0 +1,36 @@
+//! The first pages of an invitation's link.
+
+use super::*;
+use crate::flows::opened::Told;
+
+/// All of them; `identify` is the page without an invitation.
+pub(super) fn all(fill: Filling, identify: &Identify) -> Vec<Sample> {
+    let told = Some(Told { inviter: fill.some("Adele Vance"), leads_to: fill.some("expenses.contoso.example:8443") });
+    let nobody = Some(Told { inviter: None, leads_to: None });
+    let ways = vec![fill.way(IdentitySource::OneTimePasscode, None)];
+    vec![
+        sample("invited-identify", Identify { invited: nobody, app: None, ..identify.clone() }),
+        sample(
+            "invited-send-code",
+            SendCode {
+                chrome: fill.with_account(false),
+                action: fill.link("/journey/x/send"),
+                invited: told.clone(),
+                email: fill.text("ada.lovelace@fabrikam.example"),
+                of_invited: true,
+                other_ways: Vec::new(),
+                error: None,
+            },
+        ),
+        sample(
+            "invited-home",
+            SignInAtHome {
+                chrome: fill.with_account(false),
+                action: fill.link("/journey/x/home-organisation"),
+                invited: told,
+                organisation: fill.text("Fabrikam"),
+                other_ways: ways,
+            },
+        ),
+    ]
+}
