@@ -79,7 +79,7 @@ fn redis_servers() -> impl Iterator<Item = (&'static str, String)> {
 fn node(runtime: &Runtime, url: &str) -> SharedStore {
     runtime.block_on(async {
         let location: Location = url.parse().expect("a URL");
-        let opened = location.open(Arc::new(SystemClock)).expect("the store opens");
+        let opened = location.open(Arc::new(SystemClock), Arc::new(SystemEntropy)).expect("the store opens");
         opened.ready.await.expect("the server can be used");
         opened.store
     })

@@ -1,14 +1,15 @@
 //! Time and randomness, as arguments.
 //!
 //! Nothing in this crate asks the machine for the time or for random bytes except the two system types here; a lint
-//! (`clippy.toml`) keeps it so. Code under test gets [`ManualClock`] and [`SeededEntropy`].
+//! (`clippy.toml`) keeps it so. Code under test gets [`ManualClock`] and [`SeededEntropy`]; a whole program under test has
+//! its clock put forward (see `ahead` below).
 
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync + 'static {
@@ -29,8 +30,28 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        now.checked_add(ahead()).unwrap_or(now)
     }
+}
+
+/// How far a debug build is made to be ahead of the machine, so that tests need not wait: the seconds in the file that
+/// `VESTIBULE_CLOCK_AHEAD` names, once there is one.
+#[cfg(debug_assertions)]
+fn ahead() -> SignedDuration {
+    use std::{fs, path::PathBuf, sync::OnceLock};
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "a switch for tests, absent from release builds")]
+    let file = FILE.get_or_init(|| std::env::var("VESTIBULE_CLOCK_AHEAD").ok().map(PathBuf::from));
+    let seconds = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
+    SignedDuration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or_default())
+}
+
+/// A release build shows the machine's time.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+fn ahead() -> SignedDuration {
+    SignedDuration::ZERO
 }
 
 /// A clock that stands still until it is moved.

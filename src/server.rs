@@ -50,7 +50,7 @@ pub async fn open(config: &Config, key_ring: Option<&Secret>) -> anyhow::Result<
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     make_folder(&config.data)?;
     // The store first: who has it open is alone, and what it says of its ring decides whether there may be a new one.
-    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock))?;
+    let Opened { store, ready, failed, snapshots } = config.store.open(Arc::clone(&clock), Arc::clone(&entropy))?;
     ready.await.map_err(|reason| anyhow!("{}: {reason}", config.store))?;
     let store = Store::new(Arc::new(Measured::new(store))).with_snapshots(snapshots);
     let mut attempts = 0;
@@ -223,14 +223,15 @@ impl Server {
         opening: impl Future<Output = anyhow::Result<DirectoryApi>>,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let (door, closing) = (Door::default(), CancellationToken::new());
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let (door, closing) = (Door::new(Arc::clone(&entropy)), CancellationToken::new());
         let config = front::FrontConfig {
             limits: Arc::new(front::Limits { drain: self.drain, uncounted: self.proxies, ..front::Limits::default() }),
             responder: {
                 let door = door.clone();
                 Arc::new(move |parts, code| door.refuse(parts, code))
             },
-            entropy: Arc::new(SystemEntropy),
+            entropy,
         };
         let mut shutdown = std::pin::pin!(shutdown);
         // Both go on while requests in flight end, which still have to be judged and may still queue mail.

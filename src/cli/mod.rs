@@ -12,15 +12,17 @@ mod operation;
 mod serve;
 mod store;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use tokio::time::timeout;
 
 use crate::{
     config::{Config, ConfigError, Environment, files::Findings},
     flows::Foundation,
     secret::Secret,
     server,
+    store::Location,
 };
 use client::Client;
 use operation::Operation;
@@ -121,14 +123,24 @@ impl Target {
     /// Opens the store that no server has open.
     async fn open(&self, config: &Config) -> anyhow::Result<Foundation> {
         let opening = server::open(config, self.secrets.key_ring.as_ref());
-        let opened = tokio::time::timeout(STORE_WITHIN, opening).await;
-        let (foundation, _failed) = opened.map_err(|_| anyhow::anyhow!("{}: not reached", config.store))??;
+        let (foundation, _failed) = reached(&config.store, opening).await??;
         Ok(foundation)
     }
 }
 
-/// How long a command waits for a store on another machine.
-const STORE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a command waits for a store on another machine, and how long without saying so.
+const STORE_WITHIN: Duration = Duration::from_secs(10);
+const IN_SILENCE: Duration = Duration::from_secs(1);
+
+/// Waits until the store is open; a person at a terminal is told what for.
+async fn reached<T>(store: &Location, opening: impl Future<Output = T>) -> anyhow::Result<T> {
+    let mut opening = std::pin::pin!(opening);
+    if let Ok(opened) = timeout(IN_SILENCE, &mut opening).await {
+        return Ok(opened);
+    }
+    eprintln!("{store}: no answer yet, waiting up to {} s", STORE_WITHIN.as_secs());
+    timeout(STORE_WITHIN - IN_SILENCE, opening).await.map_err(|_| anyhow::anyhow!("{store}: not reached"))
+}
 
 /// What may come from the environment, so that it need not stand in a file.
 #[derive(Debug, Args)]

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use clap::Subcommand;
 
-use super::STORE_WITHIN;
+use super::reached;
 use crate::{
-    clock::Clock,
+    clock::{Clock, SystemEntropy},
     secret::Secret,
     store::{Location, Opened},
 };
@@ -74,9 +74,8 @@ fn location(url: &Secret, name: &str) -> anyhow::Result<Location> {
 
 /// Opens a store, and waits until it can be used.
 async fn open(location: &Location, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
-    let mut opened = location.open(clock)?;
-    let ready = tokio::time::timeout(STORE_WITHIN, &mut opened.ready).await;
-    ready.map_err(|_| anyhow!("{location}: not reached"))?.map_err(|reason| anyhow!("{location}: {reason}"))?;
+    let mut opened = location.open(clock, Arc::new(SystemEntropy))?;
+    reached(location, &mut opened.ready).await?.map_err(|reason| anyhow!("{location}: {reason}"))?;
     Ok(opened)
 }
 

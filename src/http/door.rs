@@ -21,9 +21,10 @@ use super::{
     pages::{Chrome, Refusal},
     refuse_at_the_front, router,
     urls::routes,
+    visit::TraceId,
 };
 use crate::{
-    clock::{SystemEntropy, random_uuid},
+    clock::Entropy,
     decision::{Caller, RequestFacts},
     error::Code,
     flows::Vestibule,
@@ -31,19 +32,29 @@ use crate::{
 };
 
 /// The way in: closed until the store has been found, read, and is known to be the right one. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Door(Arc<OnceLock<(Arc<Vestibule>, Router)>>);
+#[derive(Clone)]
+pub struct Door {
+    inside: Arc<OnceLock<(Arc<Vestibule>, Router)>>,
+    /// What the refusals of a closed door are named by.
+    entropy: Arc<dyn Entropy>,
+}
 
 impl Door {
+    /// A closed one.
+    #[must_use]
+    pub fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self { inside: Arc::default(), entropy }
+    }
+
     /// Opens it, once.
     pub fn open(&self, directory: &DirectoryApi) {
-        let _ = self.0.set((Arc::clone(directory.vestibule()), router(directory)));
+        let _ = self.inside.set((Arc::clone(directory.vestibule()), router(directory)));
     }
 
     /// The answer to a request that is refused before it reaches a route.
     #[must_use]
     pub fn refuse(&self, parts: &Parts, code: Code) -> Response {
-        match self.0.get() {
+        match self.inside.get() {
             Some((vestibule, _)) => refuse_at_the_front(vestibule, parts, code),
             None => front::problem(parts, code),
         }
@@ -60,10 +71,10 @@ impl Service<Request<Body>> for Door {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.0.get() {
+        match self.inside.get() {
             Some((_, router)) => Box::pin(router.clone().oneshot(request)),
             None => {
-                let response = closed(&request.into_parts().0);
+                let response = closed(&request.into_parts().0, &*self.entropy);
                 Box::pin(async { Ok(response) })
             }
         }
@@ -71,7 +82,7 @@ impl Service<Request<Body>> for Door {
 }
 
 /// Alive, and not ready (checklist F-07).
-fn closed(parts: &Parts) -> Response {
+fn closed(parts: &Parts, entropy: &dyn Entropy) -> Response {
     if parts.uri.path() == routes::HEALTHZ {
         return "ok\n".into_response();
     }
@@ -80,7 +91,7 @@ fn closed(parts: &Parts) -> Response {
         true => {
             let accepted = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
             let language = Languages::from(None, accepted, None, None).page;
-            let trace = random_uuid(&SystemEntropy).simple().to_string()[..16].to_owned();
+            let TraceId(trace) = TraceId::draw(entropy);
             tracing::info!(code = %Code::StoreUnavailable, trace, "refused: not ready yet");
             let chrome = Chrome { language, trace_id: Some(trace), ..Chrome::default() };
             Refusal::new(chrome, Code::StoreUnavailable).into_response()

@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::{
     assets, documents, errands, federation, graph, invitations, journey, links, live, oidc,
     urls::routes,
-    visit::{TraceId, Visit, see_other},
+    visit::{TraceId, Visit, path_for_the_log, see_other},
 };
 use crate::{domain::WebUrl, error::Code, flows::Vestibule, store::records};
 
@@ -74,9 +74,8 @@ pub fn router(directory: &graph::DirectoryApi) -> Router {
 /// Draws the name under which the log tells of a request.
 async fn traced(State(vestibule): State<Arc<Vestibule>>, mut request: Request, next: Next) -> Response {
     let trace = TraceId::draw(&*vestibule.foundation.entropy);
-    // Paths of the directory API may have addresses in them; it tells by itself which route was taken (checklist W-04).
-    let whole = request.uri().path();
-    let path = if whole.starts_with(routes::DIRECTORY_API_ROOT) { routes::DIRECTORY_API_ROOT } else { whole }.to_owned();
+    // The directory API tells by itself which route was taken.
+    let path = path_for_the_log(request.uri().path()).to_owned();
     let method = request.method().clone();
     request.extensions_mut().insert(trace.clone());
     let mut response = next.run(request).await;
@@ -185,7 +184,11 @@ async fn ready(visit: Visit) -> Response {
 /// envelope of the directory API for its callers.
 #[must_use]
 pub fn refuse_at_the_front(vestibule: &Arc<Vestibule>, parts: &Parts, code: Code) -> Response {
-    let mut response = Visit::of(parts, vestibule).refuse(code);
+    let trace = TraceId::draw(&*vestibule.foundation.entropy);
+    let mut response = Visit { trace: trace.clone(), ..Visit::of(parts, vestibule) }.refuse(code);
+    if let Ok(value) = HeaderValue::from_str(&trace.0) {
+        response.headers_mut().insert("x-trace-id", value);
+    }
     if code == Code::HeadersTooLarge {
         // Somebody may have filled this browser with cookies of ours; it could not get rid of them by itself.
         response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cookies\""));

@@ -10,10 +10,10 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
 use super::{
-    front::Peer,
+    front::{self, Peer},
     graph,
     pages::{AccountInUse, Chrome, Contact, Link, Refusal, TenantFace},
-    urls::Path,
+    urls::{Path, routes},
 };
 use crate::{
     clock::{Entropy, random_uuid},
@@ -39,6 +39,8 @@ pub struct Visit {
     pub trace: TraceId,
     /// The client's address, as far as it is known.
     pub client: IpAddr,
+    /// What the front found wrong with the request, if it is refused there.
+    pub reason: Option<&'static str>,
 }
 
 /// What the log calls a request: 16 hexadecimal digits, drawn by us.
@@ -51,6 +53,17 @@ impl TraceId {
     pub fn draw(entropy: &dyn Entropy) -> Self {
         let id = random_uuid(entropy).simple().to_string();
         Self(id[..16].to_owned())
+    }
+}
+
+/// What the log says of a path. Paths of the directory API may have addresses in them (checklist W-04), and so may those that
+/// lead nowhere.
+#[must_use]
+pub fn path_for_the_log(path: &str) -> &str {
+    match path {
+        api if api.starts_with(routes::DIRECTORY_API_ROOT) => routes::DIRECTORY_API_ROOT,
+        odd if odd.contains(['@', '%']) => "(not shown)",
+        path => path,
     }
 }
 
@@ -77,6 +90,7 @@ impl Visit {
                 .extensions
                 .get::<Peer>()
                 .map_or(unknown, |peer| client(peer.addr.ip(), &parts.headers, &vestibule.proxies)),
+            reason: parts.extensions.get::<front::Refusal>().map(front::Refusal::reason),
         }
     }
 
@@ -173,7 +187,8 @@ impl Visit {
 
     fn count(&self, code: Code) {
         metrics::counter!("vestibule_refusals_total", "code" => code.to_string()).increment(1);
-        tracing::info!(%code, path = self.path(), trace = self.trace.0, "refused: {}", code.sentence());
+        let path = path_for_the_log(self.path());
+        tracing::info!(%code, path, reason = self.reason, trace = self.trace.0, "refused: {}", code.sentence());
     }
 
     /// A problem document (RFC 9457).

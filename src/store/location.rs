@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 #[cfg(feature = "redis")]
 use super::redis::{RedisSettings, RedisStore};
 use super::{SharedStore, StoreError};
-use crate::clock::Clock;
+use crate::clock::{Clock, Entropy};
 
 /// Where a store is: a path, or a URL as [`RedisSettings`] describes it. `Display` leaves credentials out.
 #[derive(Clone, Debug)]
@@ -41,11 +41,12 @@ pub struct Opened {
 pub type Snapshots = Arc<dyn Fn() -> Result<SharedStore, StoreError> + Send + Sync>;
 
 impl Location {
-    /// Opens the store, judging expiry by `clock`.
+    /// Opens the store, judging expiry by `clock`; one that is shared marks its writes by `entropy`.
     ///
     /// # Errors
     /// When it cannot be opened, with the reason.
-    pub fn open(&self, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    #[cfg_attr(not(feature = "redis"), expect(unused_variables, reason = "a file has one writer, and needs no marks"))]
+    pub fn open(&self, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Opened> {
         match self {
             #[cfg(feature = "embedded")]
             Self::Embedded(path) => {
@@ -60,7 +61,7 @@ impl Location {
             }
             #[cfg(feature = "redis")]
             Self::Redis(settings) => {
-                let store = RedisStore::start((**settings).clone(), clock);
+                let store = RedisStore::start((**settings).clone(), clock, entropy);
                 let ready = store.ready();
                 let failed = Box::pin(std::future::pending());
                 Ok(Opened { store: Arc::new(store), ready: Box::pin(ready), failed, snapshots: None })

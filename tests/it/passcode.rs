@@ -1,6 +1,6 @@
 //! One-time passcodes: mailed to those who may sign in, good once, for one browser, for few guesses.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::Method;
 use tokio::{sync::Barrier, task::JoinSet};
@@ -9,7 +9,7 @@ use crate::support::{
     crowd,
     journey::Guest,
     page::Action,
-    process::{Demo, SignsInWith},
+    process::{Demo, Person, SignsInWith},
     visitor::{Answer, Visitor},
 };
 
@@ -134,6 +134,45 @@ async fn o_04_asking_again_at_once_sends_nothing_more() {
     guest.mailbox.stays_empty().await;
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:?}");
+}
+
+/// L-13, L-10: however an address is typed, it is one address. Its codes go to the mailbox that was invited, and all
+/// spellings together have the sends and the guesses of one.
+#[tokio::test]
+async fn l_13_l_10_spellings_of_an_address_share_its_mailbox_and_its_counters() {
+    let demo = Demo::start();
+    let person = demo.person(SignsInWith::OneTimePasscode);
+    let (name, domain) = person.email.split_once('@').expect("an address");
+    let upper = (name.to_ascii_uppercase(), domain.to_ascii_uppercase());
+    let spellings = [
+        person.email.clone(),
+        format!("{}@{}", upper.0, upper.1),
+        format!("{name}@{}", upper.1),
+        format!("{}@{domain}", upper.0),
+    ];
+    let mut guesses = 0;
+    for (number, email) in spellings.into_iter().enumerate() {
+        let mut guest = Guest::new(&demo, Person { email, ..person.clone() });
+        let page = guest.stop_before(&demo.links.panel_by_id, "send-code").await.page();
+        if number > 0 {
+            let answer = guest.browser.press(&page, "send-code", &[]).await;
+            guest.browser.follow(answer).await;
+            guest.mailbox.stays_empty().await;
+            demo.later(Duration::from_secs(31));
+        }
+        let answer = guest.browser.press(&page, "send-code", &[]).await;
+        let mut answer = guest.browser.follow(answer).await;
+        if number < 3 {
+            assert_eq!(guest.mailbox.next_to(&person.email).await.to, person.email, "the mailbox that was invited");
+        }
+        for _ in 0..5 {
+            if answer.page().has("code") {
+                answer = enter(&mut guest, &answer, "00000000").await;
+                guesses += usize::from(answer.code() == Some("VB2009"));
+            }
+        }
+    }
+    assert_eq!(guesses, 15, "what three codes allow; the fourth is not compared with anything");
 }
 
 /// O-05: guessing at one person's code keeps nobody else out, and the home organisation is not affected at all.

@@ -1,10 +1,14 @@
 //! Those who are not let in learn why, what to do next, and nothing else.
 
+use reqwest::Method;
+use url::Url;
+
 use crate::support::{
     apply::{apply_to, put_guest, put_home_member},
+    client::Client,
     journey::Guest,
     page::Page,
-    process::{Demo, SignsInWith},
+    process::{Demo, Process, SignsInWith},
     visitor::Visitor,
 };
 
@@ -129,4 +133,61 @@ async fn l_11_an_address_that_cannot_be_one_is_refused_where_it_was_typed() {
         assert_eq!(answer.code(), Some("VB2013"), "{typed:?}: {}", answer.body);
         assert!(answer.page().has("email"), "{typed:?}");
     }
+}
+
+/// W-04: what is refused before any route has seen it is told once, with the name that its answer carries, and without an
+/// address that was in it.
+#[tokio::test]
+async fn w_04_what_the_front_refuses_is_told_once_and_without_addresses() {
+    let demo = Demo::start();
+    let address = demo.person(SignsInWith::HomeOrganisation).email;
+    let visitor = Visitor::new(&demo);
+    for (method, path, status, told) in [
+        ("GET", "/a//b".to_owned(), 400, "path=\"/a//b\" reason=\"the path has an empty segment\""),
+        ("GET", format!("/a//{address}"), 400, "reason=\"the path has an empty segment\""),
+        ("FOO", format!("/v1.0/users/{address}"), 405, "path=\"/v1.0\" reason=\"the method is not offered\""),
+        ("GET", format!("/{}/x", address.replace('@', "%40")), 404, "path=\"(not shown)\""),
+    ] {
+        let url = Url::parse(&format!("{}{path}", demo.origin())).expect("a URL");
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let answer = visitor.receive(visitor.request(method, &url)).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        let trace = answer.header("x-trace-id");
+        assert!(answer.body.contains(trace) && trace.len() == 16, "{path}: {trace:?} {}", answer.body);
+        let log: String = demo.nodes.iter().map(Process::log).collect();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(&format!("{trace:?}"))).collect();
+        assert!(lines.len() == 1 && lines[0].contains(told), "{path}: {lines:#?}");
+        assert!(!log.contains(&address.replace('@', "%40")), "{path}: an address in the log");
+    }
+}
+
+/// W-01: nothing that somebody sends begins a line of the log, or ends one. (What lines look like is checked when the demo ends.)
+#[tokio::test]
+async fn w_01_what_is_sent_makes_no_line_of_its_own() {
+    let demo = Demo::start();
+    let client = Client::of(&demo).await;
+    let mut guest = Guest::new(&demo, demo.person(SignsInWith::OneTimePasscode));
+    for hostile in ["x\r\n2026-11-22T00:00:00Z ERROR forged", "\u{1b}[2K\u{1b}[31mred", "a\u{2028}b\u{85}c\0d"] {
+        let request = client.request();
+        for (name, _) in &request.parameters {
+            guest.browser.open(&client.request().with(name, hostile).url()).await;
+        }
+        for parameter in ["tenantid", "ticket", hostile] {
+            let mut url = Url::parse(&demo.origin()).expect("a URL");
+            url.query_pairs_mut().append_pair(parameter, hostile);
+            guest.browser.open(url.as_str()).await;
+        }
+        for field in ["grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", hostile] {
+            let mut grant = client.code_grant("x", &request.verifier);
+            grant.retain(|(name, _)| *name != field);
+            grant.push((field, hostile.to_owned()));
+            let answer = client.token(&grant).await;
+            assert!(answer.status.is_client_error(), "{field}: {}", answer.status);
+        }
+        let page = guest.stop_before(&demo.links.panel_by_id, "next").await.page();
+        let answer = guest.browser.press(&page, "next", &[("email", hostile)]).await;
+        guest.browser.follow(answer).await;
+    }
+    let log: String = demo.nodes.iter().map(Process::log).collect();
+    assert!(log.lines().count() > 30, "it was told of:\n{log}");
 }

@@ -171,7 +171,7 @@ async fn l_09_no_scanner_uses_an_invitation_up() {
         assert!(writing(steps) || store_bytes(&demo) == before, "{name}: something was written");
     }
     // The codes that it asked for are not for it: the person waits until the next one may be sent.
-    tokio::time::sleep(Duration::from_secs(31)).await;
+    demo.later(Duration::from_secs(31));
     redeems(&demo, &person, &link).await;
     let config = demo.data().join("vestibule.toml");
     let process = demo.process();

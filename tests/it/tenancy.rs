@@ -174,6 +174,12 @@ async fn t_01_nothing_of_one_tenant_opens_another() {
     let answer = posted.await;
     assert!(answer.status.is_client_error(), "{}: {}", answer.status, answer.body);
 
+    // invitation: its link, and its ticket where a link of the other tenant would have one
+    let (_, link) = demo.invited();
+    let moved = link.replace(&demo.tenant_id, &home_id);
+    assert_ne!(moved, link);
+    Visitor::new(&demo).open(&moved).await.refused(404, "VB2016");
+
     // artefacts that were never issued are refused in the same way
     let userinfo = http.request(Method::GET, &there(&client.endpoint("userinfo_endpoint")));
     http.receive(userinfo.header(AUTHORIZATION, format!("Bearer {}", random()))).await.expect(401);

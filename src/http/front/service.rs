@@ -78,7 +78,6 @@ where
         }
         let (mut parts, body) = request.into_parts();
         if let Err(refusal) = gate::judge(&parts, &self.layer.limits) {
-            tracing::debug!(code = %refusal.code(), reason = refusal.reason(), "request refused");
             let response = refusal.respond(parts, &self.layer.responder);
             return GateFuture { state: State::Refused { response: Some(response) } };
         }

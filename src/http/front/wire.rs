@@ -129,9 +129,10 @@ impl<S> Wire<S> {
 
     fn refuse_if(&mut self, violation: Option<Violation>) {
         let Some(Violation { refusal, in_body, html }) = violation else { return };
-        tracing::debug!(peer = %self.connection.peer().addr, reason = refusal.reason(), "connection refused");
         let refused = self.buffer.split_off(self.approved);
         if in_body {
+            // Any other is told of where it is answered.
+            tracing::debug!(peer = %self.connection.peer().addr, reason = refusal.reason(), "a request body is cut off");
             self.mode = Mode::Broken;
             return;
         }

@@ -28,7 +28,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    clock::{Clock, Entropy, SystemEntropy},
+    clock::{Clock, Entropy},
     store::Change,
 };
 
@@ -140,7 +140,7 @@ impl Follower {
                     read.arg(feed).arg(&place.id).arg("+").arg("COUNT").arg(PAGE);
                     read
                 }
-                None => tail(&feed),
+                None => tail(&feed, &*self.shared.entropy),
             });
         }
         match link.send(&lanes, Lane::Feed, &pipeline).await {
@@ -188,9 +188,9 @@ impl Follower {
 }
 
 /// The call for the last entry of a feed.
-fn tail(feed: &[u8]) -> redis::Cmd {
+fn tail(feed: &[u8], entropy: &dyn Entropy) -> redis::Cmd {
     let mut id = [0; 8];
-    SystemEntropy.fill(&mut id);
+    entropy.fill(&mut id);
     let mut command = TAIL.call();
     command.arg(1).arg(feed).arg(&id[..]);
     command

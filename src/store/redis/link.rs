@@ -29,6 +29,7 @@ use super::{
     trouble::Trouble,
     writer::{self, Job},
 };
+use crate::clock::Entropy;
 
 /// How long a connection may take, and how long an answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(1);
@@ -77,6 +78,7 @@ pub(super) struct Link {
 pub(super) struct Shared {
     pub(super) settings: RedisSettings,
     pub(super) layout: Layout,
+    pub(super) entropy: Arc<dyn Entropy>,
     /// Whether the store can be used yet.
     pub(super) readiness: watch::Sender<Readiness>,
     /// Who was heard calling.
@@ -161,7 +163,7 @@ impl Link {
                     }
                     shared.look_again.notify_one();
                     // Nodes that lost a server together do not come back together.
-                    tokio::time::sleep(pause.mul_f64(rand_between(0.5, 1.0))).await;
+                    tokio::time::sleep(pause.mul_f64(between(0.5, 1.0, &*shared.entropy))).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
@@ -353,9 +355,9 @@ async fn connect(client: &Client, lane: Lane, shared: &Shared) -> Result<Multipl
     connecting.await.map_err(|error| Verdict::of(&error))
 }
 
-fn rand_between(low: f64, high: f64) -> f64 {
-    use crate::clock::{Entropy, SystemEntropy};
+/// A random number.
+fn between(low: f64, high: f64, entropy: &dyn Entropy) -> f64 {
     let mut bytes = [0; 2];
-    SystemEntropy.fill(&mut bytes);
+    entropy.fill(&mut bytes);
     low + (high - low) * f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX)
 }

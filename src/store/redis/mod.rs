@@ -52,7 +52,7 @@ use self::{
     writer::Job,
 };
 use super::{Backend, Batch, Change, Entry, FEED_CAPACITY, Key, Page, StoreError, Version, Watch};
-use crate::clock::{Clock, Entropy, SystemEntropy};
+use crate::clock::{Clock, Entropy};
 
 /// How long an operation may take with all its attempts.
 const BUDGET: Duration = Duration::from_millis(2_500);
@@ -80,15 +80,17 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store that begins to connect. Expiry is judged by `clock`.
+    /// A store that begins to connect. Expiry is judged by `clock`; the marks of its writes are drawn from `entropy`, and no
+    /// two stores on one Redis may ever draw the same.
     ///
     /// # Panics
     /// Outside a runtime of tokio.
     #[must_use]
-    pub fn start(settings: RedisSettings, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(settings: RedisSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let shared = Arc::new(Shared {
             layout: Layout::new(&settings.namespace),
             settings,
+            entropy,
             readiness: state::Sender::new(Readiness::Connecting),
             calls: Calls::default(),
             look_again: Arc::default(),
@@ -244,7 +246,7 @@ impl Backend for RedisStore {
             return Ok(());
         }
         loop {
-            let (version, began) = (random_version(), Instant::now());
+            let (version, began) = (random_version(&*self.shared.entropy), Instant::now());
             let trouble = match self.attempt(&batch, version, deadline).await {
                 Ok(true) => {
                     self.shared.calls.call(shard);
@@ -285,9 +287,9 @@ fn from_value<T: redis::FromRedisValue>(value: Option<Value>) -> Result<T, Store
     redis::from_redis_value(value.ok_or_else(unreadable)?).map_err(|_| unreadable())
 }
 
-fn random_version() -> Version {
+fn random_version(entropy: &dyn Entropy) -> Version {
     let mut bytes = [0; 8];
-    SystemEntropy.fill(&mut bytes);
+    entropy.fill(&mut bytes);
     Version(u64::from_be_bytes(bytes))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    clock::random_uuid,
+    clock::{SystemClock, SystemEntropy, random_uuid},
     store::{SharedStore, contract},
 };
 
@@ -21,7 +21,7 @@ fn settings(variable: &str) -> RedisSettings {
 }
 
 async fn open(variable: &str, clock: Arc<dyn Clock>) -> (SharedStore, ()) {
-    let store = RedisStore::start(settings(variable), clock);
+    let store = RedisStore::start(settings(variable), clock, Arc::new(SystemEntropy));
     store.ready().await.unwrap_or_else(|reason| panic!("{variable}: {reason}"));
     (Arc::new(store), ())
 }
@@ -77,7 +77,8 @@ async fn bystander() -> redis::aio::MultiplexedConnection {
 async fn two() -> (RedisStore, RedisStore) {
     let settings = settings("VESTIBULE_TEST_REDIS");
     let clock: Arc<dyn Clock> = Arc::new(crate::clock::ManualClock::new(contract::START));
-    let stores = [RedisStore::start(settings.clone(), Arc::clone(&clock)), RedisStore::start(settings, clock)];
+    let stores =
+        [settings.clone(), settings].map(|settings| RedisStore::start(settings, Arc::clone(&clock), Arc::new(SystemEntropy)));
     for store in &stores {
         store.ready().await.unwrap();
     }
@@ -156,7 +157,7 @@ async fn f_10_a_commit_whose_answer_was_lost_is_found_or_never_happens() {
     let (store, _) = two().await;
     let shard = Shard::of(key("").partition());
     let deadline = || Instant::now() + BUDGET;
-    let (happened, never) = (random_version(), random_version());
+    let (happened, never) = (random_version(&SystemEntropy), random_version(&SystemEntropy));
     let batch = Arc::new(put("a", "first"));
     assert!(store.attempt(&batch, happened, deadline()).await.unwrap());
     assert!(store.settle(shard, happened, Instant::now(), deadline()).await.unwrap());
@@ -180,7 +181,7 @@ async fn the_rights_that_the_documentation_names_will_do() {
     }
     acl.exec_async(&mut server).await.unwrap();
     let url = full.to_string().replace("redis://", &format!("redis://{user}:secret@"));
-    let store = RedisStore::start(url.parse().unwrap(), Arc::new(crate::clock::SystemClock));
+    let store = RedisStore::start(url.parse().unwrap(), Arc::new(SystemClock), Arc::new(SystemEntropy));
     store.ready().await.unwrap();
     let mut watch = store.watch();
     store.commit(put("a", "x")).await.unwrap();
@@ -199,7 +200,7 @@ async fn the_rights_that_the_documentation_names_will_do() {
 async fn f_17_a_clock_that_is_ahead_removes_nothing_that_is_alive() {
     let (store, _) = two().await;
     let shard = Shard::of(key("").partition());
-    let now = crate::clock::SystemClock.now();
+    let now = SystemClock.now();
     let until = |hours| now + jiff::SignedDuration::from_hours(hours);
     let batch = put("a", "x").write(super::super::Write::Put { key: key("b"), value: "x".into(), expires: Some(until(1)) });
     let past = super::super::Write::Put { key: key("c"), value: "x".into(), expires: Some(until(-1)) };
@@ -280,7 +281,7 @@ async fn f_10_connections_that_break_lose_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_moves_to_another_node_takes_everything_along() {
-    let store = Arc::new(RedisStore::start(settings("VESTIBULE_TEST_CLUSTER"), Arc::new(crate::clock::SystemClock)));
+    let store = Arc::new(RedisStore::start(settings("VESTIBULE_TEST_CLUSTER"), Arc::new(SystemClock), Arc::new(SystemEntropy)));
     store.ready().await.unwrap();
     let shard = Shard::of(key("").partition());
     let links = store.routes.all();

@@ -1,7 +1,10 @@
 //! The store is not there.
 
 use super::*;
-use crate::support::{process::READY_WITHIN, redis::Redis};
+use crate::support::{
+    process::{Process, READY_WITHIN, vestibule},
+    redis::Redis,
+};
 
 /// F-07: alive, not ready, and ready by itself once there is a Redis.
 #[tokio::test]
@@ -66,4 +69,16 @@ async fn f_08_redis_is_down_in_the_middle() {
     assert!(page.page().has("sign-out"), "I3: the retry works: {}", page.body);
     given.all_are_known().await;
     redeemed(&nodes, 2).await;
+}
+
+/// A command that waits for a store says so, and for which.
+#[tokio::test]
+async fn a_command_says_what_it_waits_for() {
+    let address = spare_address();
+    let mut command = vestibule();
+    command.args(["store", "check", &url_at(address)]);
+    let (process, _) = Process::spawn(command);
+    until("it says so", Duration::from_secs(5), async || process.log().contains("no answer yet")).await;
+    assert!(process.log().starts_with(&format!("redis://{address}")), "{}", process.log());
+    assert_eq!(process.wait(Duration::ZERO), None, "it goes on waiting");
 }

@@ -37,7 +37,7 @@ async fn f_12_a_home_organisation_that_hangs_costs_its_own_guests_five_seconds()
 
     // Between the browser's return and the exchange of the code.
     northwind.thaw();
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    place.server.process.later(Duration::from_secs(6));
     let mut noah = place.somebody();
     let back = noah.sign_in_at(&place.northwind, &place.contoso(), GUESTS[1], GUESTS[1]).await;
     northwind.freeze();
@@ -71,7 +71,7 @@ async fn f_12_a_home_organisation_that_is_gone_is_told_at_once() {
     mia.is_in(&answer, GUESTS[0]);
 
     let northwind = place.northwind.start().await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    place.server.process.later(Duration::from_secs(6));
     let mut noah = place.somebody();
     let back = noah.sign_in_at(&place.northwind, &place.contoso(), GUESTS[1], GUESTS[1]).await;
     northwind.kill().await;

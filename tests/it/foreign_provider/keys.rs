@@ -38,7 +38,7 @@ async fn f_12_keys_rotated_between_sign_ins_are_fetched_once() {
         refused_at(answer, 502, "VB3002", "Northwind");
     }
     assert_eq!(northwind.count("GET /jwks"), 2);
-    tokio::time::sleep(std::time::Duration::from_secs(31)).await;
+    place.server.process.later(std::time::Duration::from_secs(31));
     place.somebody().whole_way(&place.northwind, &place.contoso(), GUESTS[2], true).await;
     assert_eq!(northwind.count("GET /jwks"), 3);
 }

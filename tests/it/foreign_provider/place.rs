@@ -5,6 +5,7 @@ use url::Url;
 
 use super::home::{Home, Plan};
 use crate::support::{
+    declared::{guest, tenant},
     mailbox::Mailbox,
     process::spare_address,
     random,
@@ -61,23 +62,16 @@ impl Place {
                 plan.name.to_ascii_lowercase()
             )
         };
-        let guest = |mail: &&str| format!("[[tenant.user]]\ndisplay_name = \"Guest\"\nmail = \"{mail}\"\n");
         let app_redirect = "https://expenses.contoso.example/callback".to_owned();
         let declared = [
-            format!(
-                "[[tenant]]\nid = \"{CONTOSO}\"\ndisplay_name = \"Contoso\"\n\
-                 domains = [{{ name = \"contoso.example\", verified = true }}]\n\
-                 [[tenant.app]]\nid = \"{EXPENSES}\"\ndisplay_name = \"Expenses\"\nredirect_uris = [\"{app_redirect}\"]\n"
-            ),
+            tenant(CONTOSO, "Contoso", &[("contoso.example", true)]),
+            format!("[[tenant.app]]\nid = \"{EXPENSES}\"\ndisplay_name = \"Expenses\"\nredirect_uris = [\"{app_redirect}\"]\n"),
             trust(TRUSTS[0], &northwind),
             trust(TRUSTS[1], &tailspin),
-            GUESTS.iter().map(guest).collect(),
-            format!(
-                "[[tenant]]\nid = \"{ADATUM}\"\ndisplay_name = \"Adatum\"\n\
-                 domains = [{{ name = \"adatum.example\", verified = true }}]\n"
-            ),
+            GUESTS.iter().map(|mail| guest(mail)).collect(),
+            tenant(ADATUM, "Adatum", &[("adatum.example", true)]),
             trust(TRUSTS[2], &tailspin),
-            guest(&ADATUM_GUEST),
+            guest(ADATUM_GUEST),
         ];
         let server = Server::start(&url, &format!("\"{}\", \"{}\"", northwind.host, tailspin.host), &declared.concat());
         server.ready().await;

@@ -1,6 +1,7 @@
 //! What an operator changes while the server runs.
 
 use super::{
+    declared::{member, tenant},
     process::{Demo, Person, SignsInWith, data_folder, run_ok, text},
     random,
     visitor::Visitor,
@@ -25,11 +26,7 @@ pub(crate) fn apply_to(
         std::fs::write(folder.path().join(name), content).expect("a file");
     }
     let file = folder.path().join("apply.toml");
-    let domains: Vec<_> =
-        domains.iter().map(|(name, verified)| format!("{{ name = \"{name}\", verified = {verified} }}")).collect();
-    let domains = domains.join(", ");
-    let tenant = format!("[[tenant]]\nid = \"{id}\"\ndisplay_name = \"{name}\"\ndomains = [{domains}]\n\n{declared}");
-    std::fs::write(&file, tenant).expect("a file");
+    std::fs::write(&file, tenant(id, name, domains) + declared).expect("a file");
     run_ok(&["apply", text(&file), "--data", text(demo.data())])
 }
 
@@ -40,10 +37,7 @@ pub(crate) async fn put_home_member(demo: &Demo, mail: &str) -> Person {
     let other = mail.split_once('@').expect("an address").1;
     let domains = if other == domain { vec![(domain.as_str(), true)] } else { vec![(domain.as_str(), true), (other, false)] };
     let password = random();
-    let declared = format!(
-        "[[tenant.user]]\nuser_type = \"Member\"\ndisplay_name = \"Nobody\"\nmail = \"{mail}\"\npassword = \"{password}\"\n"
-    );
-    apply_to(demo, &id, "Fabrikam", &domains, &declared, &[]);
+    apply_to(demo, &id, "Fabrikam", &domains, &member(mail, &password), &[]);
     Person { email: mail.to_owned(), signs_in_with: SignsInWith::HomeOrganisation, password: Some(password) }
 }
 

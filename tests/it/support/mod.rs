@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod declared;
 pub(crate) mod dns;
 pub(crate) mod jar;
 pub(crate) mod journey;

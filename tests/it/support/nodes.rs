@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    declared::{CONTOSO, Declared, EXPENSES, FABRIKAM, guest, member, tenant},
     nginx::{Nginx, status},
     process::{
         Admin, App, DataFolder, Demo, Links, Person, Process, READY_WITHIN, Ready, SignsInWith, data_folder, run, spare_address,
@@ -69,11 +70,6 @@ fn until_ready(process: &Process, address: SocketAddr) {
     }
 }
 
-const CONTOSO: &str = "c0c0c0c0-0000-4000-8000-000000000001";
-const FABRIKAM: &str = "fab0fab0-0000-4000-8000-000000000002";
-const EXPENSES: &str = "a99a99a9-0000-4000-8000-000000000003";
-const TRUST: &str = "fed0fed0-0000-4000-8000-000000000004";
-const CLIENT: &str = "c11ec11e-0000-4000-8000-000000000005";
 const TOOLS: &str = "a99a99a9-0000-4000-8000-000000000006";
 /// How many guests there are from the start, each with a passcode.
 const GUESTS: usize = 20;
@@ -153,14 +149,14 @@ impl Nodes {
     /// Applies `declared` (tables below the sharing tenant) through the socket of one node.
     pub(crate) fn apply_on(&self, node: usize, declared: &str) -> Output {
         let file = self.data().join(format!("apply-{}.toml", random()));
-        std::fs::write(&file, format!("{}\n{declared}", tenant(CONTOSO, "Contoso", "contoso.example"))).expect("a file");
+        std::fs::write(&file, format!("{}\n{declared}", tenant(CONTOSO, "Contoso", &[("contoso.example", true)])))
+            .expect("a file");
         self.command(node, &["apply", text(&file)])
     }
 
     /// Invites people, who are members of the home organisation: as many as wanted, since nobody is mailed a code.
     pub(crate) fn invite(&self, addresses: &[String]) -> Vec<Person> {
-        let guest = |mail: &String| format!("[[tenant.user]]\ndisplay_name = \"A guest\"\nmail = \"{mail}\"\n");
-        let guests: String = addresses.iter().map(guest).collect();
+        let guests: String = addresses.iter().map(|mail| guest(mail)).collect();
         let people: Vec<_> = addresses.iter().map(|mail| self.member(mail)).collect();
         let members: String = people.iter().map(|person| home_member(person, None)).collect();
         self.apply_at_home(&guests, &members);
@@ -175,7 +171,7 @@ impl Nodes {
 
     /// Declares `guests` at the sharing organisation and `members` at the home organisation.
     pub(crate) fn apply_at_home(&self, guests: &str, members: &str) {
-        let home = tenant(FABRIKAM, "Fabrikam", "fabrikam.example");
+        let home = tenant(FABRIKAM, "Fabrikam", &[("fabrikam.example", true)]);
         let applied = self.apply_on(0, &format!("{guests}\n{home}\n{members}"));
         assert!(applied.status.success(), "{applied:?}");
     }
@@ -247,17 +243,10 @@ fn configuration(base_url: &str, node: usize, store: &str, address: SocketAddr) 
     )
 }
 
-fn tenant(id: &str, name: &str, domain: &str) -> String {
-    format!("[[tenant]]\nid = \"{id}\"\ndisplay_name = \"{name}\"\ndomains = [{{ name = \"{domain}\", verified = true }}]\n")
-}
-
 /// A member of the home organisation, as it is declared; by an id where the address changes hands.
 pub(crate) fn home_member(person: &Person, id: Option<&str>) -> String {
     let id = id.map_or_else(String::new, |id| format!("id = \"{id}\"\n"));
-    let (mail, password) = (&person.email, person.password.as_deref().expect("a password"));
-    format!(
-        "[[tenant.user]]\n{id}user_type = \"Member\"\ndisplay_name = \"A member\"\nmail = \"{mail}\"\npassword = \"{password}\"\n"
-    )
+    member(&person.email, person.password.as_deref().expect("a password")) + id.as_str()
 }
 
 /// What a demo would have printed.
@@ -297,55 +286,13 @@ fn ready(base_url: &str, app_url: &str, mail_dir: PathBuf, secret: &str, passwor
 /// The sharing organisation, and the home organisation of the first guest.
 fn tenants(ready: &Ready, app_url: &str) -> String {
     let Ready { base_url, app, admin, people, .. } = ready;
-    let trust_secret = random();
-    let guest = |person: &Person| format!("[[tenant.user]]\ndisplay_name = \"A guest\"\nmail = \"{}\"\n", person.email);
-    let guests: String = people.iter().map(guest).collect();
-    let password = people[0].password.as_deref().expect("a password");
-    format!(
-        r#"{contoso}
-        [[tenant.app]]
-        id = "{EXPENSES}"
-        display_name = "Expenses"
-        client_secret = "{app_secret}"
-        homepage = "{app_url}/"
-        redirect_uris = ["{redirect_uri}"]
-        post_logout_redirect_uris = ["{app_url}/.vestibule/signed-out"]
-        [[tenant.app]]
-        id = "{TOOLS}"
-        display_name = "Directory tools"
-        client_secret = "{admin_secret}"
-        permissions = ["User.Read.All"]
-        [[tenant.federation]]
-        id = "{TRUST}"
-        display_name = "Fabrikam"
-        issuer = "{base_url}/{FABRIKAM}/v2.0"
-        client_id = "{CLIENT}"
-        client_secret = "{trust_secret}"
-        domains = ["fabrikam.example"]
-        [[tenant.agreement]]
-        name = "Terms"
-        [[tenant.agreement.file]]
-        language = "en"
-        display_name = "Terms of use"
-        path = "terms.md"
-        {guests}
-        {fabrikam}
-        [[tenant.app]]
-        id = "{CLIENT}"
-        display_name = "Contoso"
-        client_secret = "{trust_secret}"
-        redirect_uris = ["{base_url}/{CONTOSO}/federation/{TRUST}/callback"]
-        visible = false
-        [[tenant.user]]
-        user_type = "Member"
-        display_name = "Robin Home"
-        mail = "robin@fabrikam.example"
-        password = "{password}"
-        "#,
-        contoso = tenant(CONTOSO, "Contoso", "contoso.example"),
-        fabrikam = tenant(FABRIKAM, "Fabrikam", "fabrikam.example"),
-        app_secret = app.client_secret,
-        redirect_uri = app.redirect_uri,
-        admin_secret = admin.client_secret,
-    )
+    let (app_secret, trust_secret) = (&app.client_secret, &random());
+    let declared = Declared { contoso: base_url, fabrikam: base_url, app: app_url, app_secret, trust_secret };
+    let tools = format!(
+        "[[tenant.app]]\nid = \"{TOOLS}\"\ndisplay_name = \"Directory tools\"\nclient_secret = \"{}\"\n\
+         permissions = [\"User.Read.All\"]\n",
+        admin.client_secret
+    );
+    let guests = people.iter().map(|person| guest(&person.email)).collect();
+    [declared.contoso(""), tools, guests, declared.fabrikam(), home_member(&people[0], None)].concat()
 }

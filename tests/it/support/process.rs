@@ -23,7 +23,7 @@ use super::{mailbox, nginx::Nginx, nodes};
 /// How long the program may take to be ready. A debug build on a busy machine generates several RSA keys first.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(90);
 
-/// A child process with its log in a file. Killed when dropped.
+/// A child process with its log in a file and a clock that can be put forward. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Mutex<Child>,
@@ -35,6 +35,7 @@ impl Process {
     pub(crate) fn spawn(mut command: Command) -> (Self, mpsc::Receiver<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = File::create(folder.path().join("log")).expect("a log file");
+        command.env("VESTIBULE_CLOCK_AHEAD", folder.path().join("ahead"));
         // A group of its own, so that everything it starts ends with it.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
@@ -67,6 +68,14 @@ impl Process {
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.path().join("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Puts its clock forward, if it is ours, instead of waiting for so long.
+    pub(crate) fn later(&self, by: Duration) {
+        let (ahead, next) = (self.folder.path().join("ahead"), self.folder.path().join("next"));
+        let before = std::fs::read_to_string(&ahead).map_or(0, |seconds| seconds.parse().expect("seconds"));
+        std::fs::write(&next, (before + by.as_secs()).to_string()).expect("a file");
+        std::fs::rename(next, ahead).expect("the file takes its place");
     }
 
     /// Its process id.
@@ -200,7 +209,7 @@ pub(crate) struct Admin {
 pub(crate) struct Demo {
     pub(super) ready: Ready,
     /// All of them; the first one's data folder is `data`.
-    pub(super) nodes: Vec<Process>,
+    pub(crate) nodes: Vec<Process>,
     pub(super) proxy: Option<Nginx>,
     pub(super) data: DataFolder,
     pub(super) secrets: Mutex<Vec<String>>,
@@ -252,6 +261,11 @@ impl Demo {
         &self.nodes[0]
     }
 
+    /// Puts the clocks of all nodes forward, instead of waiting for so long. Not for a demo that others share.
+    pub(crate) fn later(&self, by: Duration) {
+        self.nodes.iter().for_each(|node| node.later(by));
+    }
+
     /// The first person who signs in this way.
     pub(crate) fn person(&self, signs_in_with: SignsInWith) -> Person {
         self.people_who(signs_in_with).next().expect("the demo has such a person")
@@ -296,6 +310,11 @@ impl Drop for Demo {
         for node in &self.nodes {
             let log = node.log();
             assert!(!log.contains("panicked at"), "a panic in the log:\n{log}");
+            let odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+            for line in log.lines() {
+                let dated = line.starts_with("20") && line.as_bytes().get(10) == Some(&b'T');
+                assert!(dated && !line.contains(odd), "W-01: not one line an event: {line:?}");
+            }
             for person in &self.ready.people {
                 assert!(!log.contains(&person.email), "W-04: an address in the log:\n{log}");
             }

@@ -12,16 +12,11 @@ use vestibule::{
 };
 
 use super::{
+    declared::{CONTOSO, Declared, EXPENSES, guest, member},
     process::{Person, Process, READY_WITHIN, SignsInWith, run_ok, spare_address, text, vestibule},
     random,
     visitor::Visitor,
 };
-
-const CONTOSO: &str = "c0c0c0c0-0000-4000-8000-000000000001";
-const FABRIKAM: &str = "fab0fab0-0000-4000-8000-000000000002";
-const EXPENSES: &str = "a99a99a9-0000-4000-8000-000000000003";
-const TRUST: &str = "fed0fed0-0000-4000-8000-000000000004";
-const CLIENT: &str = "c11ec11e-0000-4000-8000-000000000005";
 
 /// A running `vestibule serve`.
 #[derive(Debug)]
@@ -99,69 +94,14 @@ impl World {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let app = format!("http://expenses.localhost:{}", listener.local_addr().expect("an address").port());
         let (password, trust_secret, app_secret) = (random(), random(), random());
-        let fabrikam = Server::start(
-            &fabrikam,
-            "",
-            &format!(
-                r#"
-                [[tenant]]
-                id = "{FABRIKAM}"
-                display_name = "Fabrikam"
-                domains = [{{ name = "fabrikam.example", verified = true }}]
-                [[tenant.app]]
-                id = "{CLIENT}"
-                display_name = "Contoso"
-                client_secret = "{trust_secret}"
-                redirect_uris = ["{contoso}/{CONTOSO}/federation/{TRUST}/callback"]
-                visible = false
-                [[tenant.user]]
-                user_type = "Member"
-                display_name = "Robin Home"
-                mail = "robin@fabrikam.example"
-                password = "{password}"
-                "#
-            ),
-        );
-        let fabrikam_host = fabrikam.url.trim_start_matches("http://");
-        let contoso = Server::start(
-            &contoso,
-            &format!("\"{fabrikam_host}\""),
-            &format!(
-                r##"
-                [[tenant]]
-                id = "{CONTOSO}"
-                display_name = "Contoso"
-                domains = [{{ name = "contoso.example", verified = true }}]
-                {policy}
-                [[tenant.app]]
-                id = "{EXPENSES}"
-                display_name = "Expenses"
-                client_secret = "{app_secret}"
-                homepage = "{app}/"
-                redirect_uris = ["{app}/.vestibule/callback"]
-                post_logout_redirect_uris = ["{app}/.vestibule/signed-out"]
-                [[tenant.federation]]
-                id = "{TRUST}"
-                display_name = "Fabrikam"
-                issuer = "{}/{FABRIKAM}/v2.0"
-                client_id = "{CLIENT}"
-                client_secret = "{trust_secret}"
-                domains = ["fabrikam.example"]
-                [[tenant.agreement]]
-                name = "Terms"
-                [[tenant.agreement.file]]
-                language = "en"
-                display_name = "Terms of use"
-                path = "terms.md"
-                [[tenant.user]]
-                display_name = "Robin Guest"
-                mail = "robin@fabrikam.example"
-                [[tenant.user]]
-                display_name = "Kim Guest"
-                mail = "kim@elsewhere.example"
-                "##,
-                fabrikam.url
-            ),
+        let declared =
+            Declared { contoso: &contoso, fabrikam: &fabrikam, app: &app, app_secret: &app_secret, trust_secret: &trust_secret };
+        let home = [declared.fabrikam(), member("robin@fabrikam.example", &password)].concat();
+        let guests = ["robin@fabrikam.example", "kim@elsewhere.example"].map(guest).concat();
+        let fabrikam_host = fabrikam.trim_start_matches("http://");
+        let (contoso, fabrikam) = (
+            Server::start(&contoso, &format!("\"{fabrikam_host}\""), &[declared.contoso(policy), guests].concat()),
+            Server::start(&fabrikam, "", &home),
         );
         contoso.ready().await;
         fabrikam.ready().await;

@@ -1,0 +1,83 @@
+//! Every grant meets the whole policy: what was given before a change gives nothing after it.
+
+use crate::support::{
+    apply::{apply, publish_terms, put_guest},
+    client::{Client, Request},
+    journey::Guest,
+    process::Demo,
+    soon,
+    visitor::Answer,
+};
+
+/// What somebody has who was let in: a session, a code that was not traded yet, a refresh token, an access token.
+struct Given<'a> {
+    guest: Guest<'a>,
+    code: (String, Request),
+    refresh: String,
+    access: String,
+}
+
+impl<'a> Given<'a> {
+    async fn new(demo: &'a Demo, client: &Client) -> Self {
+        let mut guest = Guest::signed_in(demo).await;
+        let request = client.request().with("scope", "openid offline_access").with("prompt", "consent");
+        let code = client.code(&mut guest, &request).await;
+        let tokens = client.exchange(demo, &code, &request).await;
+        let request = client.request();
+        let code = (client.code(&mut guest, &request).await, request);
+        Self { guest, code, refresh: tokens.refresh_token.expect("a refresh token"), access: tokens.access_token }
+    }
+
+    /// Asks for everything that it could be good for; gives what was answered to each.
+    async fn used(&mut self, client: &Client) -> [(&'static str, Answer); 4] {
+        let (code, request) = &self.code;
+        let refresh = [("grant_type", "refresh_token".to_owned()), ("refresh_token", self.refresh.clone())];
+        [
+            ("access token", client.userinfo(&self.access).await),
+            ("code", client.token(&client.code_grant(code, &request.verifier)).await),
+            ("refresh token", client.token(&refresh).await),
+            ("session", self.guest.browser.open(&client.request().with("prompt", "none").url()).await),
+        ]
+    }
+}
+
+/// The sample app once more, with `more` of it.
+fn app(demo: &Demo, more: &str) {
+    let app = &demo.app;
+    let declared = format!(
+        "[[tenant.app]]\nid = \"{}\"\ndisplay_name = \"Expenses\"\nclient_secret = \"{}\"\nhomepage = \"{}\"\nredirect_uris = [\"{}\"]\n{more}\n",
+        app.client_id, app.client_secret, app.url, app.redirect_uri
+    );
+    apply(demo, &declared, &[]);
+}
+
+/// T-13, T-05, T-07: whatever says no says it to every grant, and to the session that would give a new one.
+#[tokio::test]
+async fn t_13_t_05_t_07_every_grant_meets_every_policy() {
+    let demo = Demo::start();
+    let client = Client::of(&demo).await;
+    let guest = Guest::signed_in(&demo).await.person.email;
+    let changes: [(&str, &dyn Fn(bool)); 5] = [
+        ("the app is switched off", &|on| app(&demo, if on { "enabled = false" } else { "enabled = true" })),
+        ("the app is for those assigned", &|on| app(&demo, if on { "assignment_required = true" } else { "" })),
+        ("the guest is blocked", &|on| put_guest(&demo, &guest, !on)),
+        ("the tenant is suspended", &|on| drop(apply(&demo, if on { "enabled = false\n" } else { "enabled = true\n" }, &[]))),
+        ("there are new terms", &|on| {
+            if on {
+                publish_terms(&demo, "# Once more\n\nBe kinder.\n")
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let mut given = Given::new(&demo, &client).await;
+        change(true);
+        let (access, http) = (given.access.clone(), &client);
+        assert!(soon(async || http.userinfo(&access).await.status.is_client_error()).await, "{what}");
+        for (which, answer) in given.used(&client).await {
+            let back = answer.onward().map(String::from).unwrap_or_default();
+            let gives = answer.status.is_success() || back.contains("code=");
+            assert!(!gives, "{what}: the {which} gives {}: {back} {}", answer.status, answer.body);
+        }
+        change(false);
+    }
+}
