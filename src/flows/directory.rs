@@ -59,6 +59,14 @@ impl TenantView {
         self.federations.iter().find(|federation| federation.enabled && federation.domains.contains(domain))
     }
 
+    /// Whether an identity of this issuer is (still) one that people sign in with: our own, or of a home organisation in use.
+    #[must_use]
+    pub fn trusts(&self, issuer: &str) -> bool {
+        // As `Url` writes an issuer without a path, and as its own documents do.
+        let of = |federation: &Federation| federation.issuer.as_str().trim_end_matches('/') == issuer.trim_end_matches('/');
+        issuer == self.keys.issuer().as_str() || self.federations.iter().any(|federation| federation.enabled && of(federation))
+    }
+
     /// A federation by its id, in use or not.
     #[must_use]
     pub fn federation(&self, id: FederationId) -> Option<&Federation> {

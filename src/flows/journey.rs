@@ -277,10 +277,10 @@ impl Journey {
     }
 
     /// The session, if it may vouch for the person: not where they prove anew who they are, and not for somebody else, whom
-    /// they said they are or who was invited.
-    pub(super) fn vouched_by<'a>(&self, session: Option<&'a Session>) -> Option<&'a Session> {
+    /// they said they are or who was invited; nor one that began at a home organisation which is no longer in use.
+    pub(super) fn vouched_by<'a>(&self, session: Option<&'a Session>, view: &TenantView) -> Option<&'a Session> {
         let meant = |session: &Session| self.invitation.as_ref().is_none_or(|opened| opened.user == session.user);
-        session.filter(|session| self.has_not_asked() && meant(session))
+        session.filter(|session| self.has_not_asked() && meant(session) && view.trusts(&session.issuer))
     }
 
     /// The session, if it is of somebody else than was invited and nobody has said yet which of the two is meant.

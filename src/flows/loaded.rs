@@ -105,7 +105,7 @@ impl Loaded {
             let met = vestibule.foundation.store.get(&key).await?.map(|stored| stored.value);
             return Ok(Self { refused: Some(Code::AlreadyGuest), met, ..Self::default() });
         }
-        let session = journey.vouched_by(session);
+        let session = journey.vouched_by(session, view);
         let now = vestibule.foundation.now();
         if let Some(seen) = &journey.seen
             && let Some(loaded) = seen.recall(vestibule, view.tenant.id, journey, session)

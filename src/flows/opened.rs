@@ -45,7 +45,8 @@ pub struct Told {
 /// the ticket another one: the answer is the same, after the same work. Reads, and writes nothing.
 ///
 /// # Errors
-/// [`Code::InvitationUnknown`]; why it leads nowhere any more ([`Invitation::admit`]); [`Code::StoreUnavailable`].
+/// [`Code::InvitationUnknown`]; why it leads nowhere any more ([`crate::domain::invitation::Invitation::admit`]);
+/// [`Code::StoreUnavailable`].
 pub async fn by_link(foundation: &Foundation, view: &TenantView, link: &RedeemLink) -> Result<OpenedInvitation, Code> {
     let tenant = view.tenant.id;
     let key = records::invitation(tenant, link.invitation.unwrap_or(InvitationId(uuid::Uuid::nil())));

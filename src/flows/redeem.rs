@@ -50,7 +50,7 @@ pub async fn commit_agreed(
     loop {
         let now = foundation.now();
         let head = [records::audit_head(view.tenant.id).key().clone()];
-        let read = Loaded::read(foundation, view, journey, journey.vouched_by(session), &head).await;
+        let read = Loaded::read(foundation, view, journey, journey.vouched_by(session, view), &head).await;
         let Read { loaded, mut records, beside } = read.map_err(StoreError::refusal)?;
         let head = take(&mut beside.into_iter()).map_err(StoreError::refusal)?;
         crash::point("redeem-read");

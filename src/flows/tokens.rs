@@ -266,11 +266,11 @@ fn still_settled(
     let began = sign_in.session_began;
     let standing = vestibule.live.session(view.tenant.id, sign_in.user, sign_in.session, began);
     let facts = loaded.facts_of_user(view, Some(app), sign_in.auth_time, began);
-    match (standing, settle(&facts)) {
-        (SessionStanding::Valid, Ok(settled)) => Ok(settled),
-        (standing, settled) => {
+    match (standing, view.trusts(&sign_in.idp), settle(&facts)) {
+        (SessionStanding::Valid, true, Ok(settled)) => Ok(settled),
+        (standing, home_in_use, settled) => {
             let owed = settled.err().map(|step| format!("{step:?}").chars().take(60).collect::<String>());
-            tracing::info!(?standing, owed, "a grant is no longer settled");
+            tracing::info!(?standing, home_in_use, owed, "a grant is no longer settled");
             Err(Code::GrantInvalid)
         }
     }
@@ -324,12 +324,14 @@ fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -
 /// The person of an access token, if they may still be told about, and anything be done in their name.
 ///
 /// # Errors
-/// [`Code::TokenInvalid`] when the token's app is gone or switched off, its session is over or its user owes something.
+/// [`Code::TokenInvalid`] when the token's app is gone or switched off, its session is over, its home organisation is no
+/// longer in use, or its user owes something.
 pub async fn check_person(vestibule: &Vestibule, view: &TenantView, claims: &AccessClaims) -> Result<User, Code> {
     let began = Timestamp::from_millisecond(claims.person.vb_began).map_err(|_| Code::TokenInvalid)?;
     let user: UserId = claims.person.oid;
     let app = view.apps.get(&claims.client_id).ok_or(Code::TokenInvalid)?;
-    if vestibule.live.session(view.tenant.id, user, claims.person.sid, began) != SessionStanding::Valid {
+    let standing = vestibule.live.session(view.tenant.id, user, claims.person.sid, began);
+    if standing != SessionStanding::Valid || !view.trusts(&claims.person.idp) {
         return Err(Code::TokenInvalid);
     }
     let records =

@@ -1,7 +1,7 @@
 //! Every grant meets the whole policy: what was given before a change gives nothing after it.
 
 use crate::support::{
-    apply::{apply, publish_terms, put_guest},
+    apply::{apply, home_tenant, publish_terms, put_guest},
     client::{Client, Request},
     journey::Guest,
     process::Demo,
@@ -51,13 +51,24 @@ fn app(demo: &Demo, more: &str) {
     apply(demo, &declared, &[]);
 }
 
+/// The guests' home organisation, no longer in use.
+fn switch_off_home(demo: &Demo, issuer: &str, domain: &str) {
+    let declared = format!(
+        "[[tenant.federation]]\ndisplay_name = \"Fabrikam\"\nissuer = \"{issuer}\"\nclient_id = \"any\"\nclient_secret = \"any\"\n\
+         domains = [\"{domain}\"]\nenabled = false\n"
+    );
+    apply(demo, &declared, &[]);
+}
+
 /// T-13, T-05, T-07: whatever says no says it to every grant, and to the session that would give a new one.
 #[tokio::test]
 async fn t_13_t_05_t_07_every_grant_meets_every_policy() {
     let demo = Demo::start();
     let client = Client::of(&demo).await;
     let guest = Guest::signed_in(&demo).await.person.email;
-    let changes: [(&str, &dyn Fn(bool)); 5] = [
+    let (home, domain) = home_tenant(&demo).await;
+    let issuer = format!("{}/{home}/v2.0", demo.origin());
+    let changes: [(&str, &dyn Fn(bool)); 6] = [
         ("the app is switched off", &|on| app(&demo, if on { "enabled = false" } else { "enabled = true" })),
         ("the app is for those assigned", &|on| app(&demo, if on { "assignment_required = true" } else { "" })),
         ("the guest is blocked", &|on| put_guest(&demo, &guest, !on)),
@@ -67,6 +78,8 @@ async fn t_13_t_05_t_07_every_grant_meets_every_policy() {
                 publish_terms(&demo, "# Once more\n\nBe kinder.\n")
             }
         }),
+        // The last, since nobody knows the secret that would switch it on again.
+        ("the home organisation is switched off", &|_| switch_off_home(&demo, &issuer, &domain)),
     ];
     for (what, change) in changes {
         let mut given = Given::new(&demo, &client).await;
