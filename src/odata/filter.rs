@@ -3,9 +3,9 @@
 //! ```text
 //! or        = and *( "or" and )
 //! and       = unary *( "and" unary )
-//! unary     = "not" unary | "(" or ")" | function | lambda | path comparison literal | path "in" "(" literal *( "," literal ) ")"
-//! function  = ( "startswith" | "endswith" | "contains" ) "(" path "," string ")"
-//! lambda    = path "/" ( "any" | "all" ) "(" variable ":" or ")" | path "/any()"
+//! unary     = "not" unary | "(" or ")" | function | lambda | path comparison literal | path "in" "(" literal *( "," literal )
+//! ")" function  = ( "startswith" | "endswith" | "contains" ) "(" path "," string ")" lambda    = path "/" ( "any" | "all" )
+//! "(" variable ":" or ")" | path "/any()"
 //! ```
 //!
 //! Keywords and names of properties are taken in any case, as Graph takes them; [`Filter`]'s `Display` writes the one spelling.
@@ -149,7 +149,8 @@ pub struct Filter(Expr);
 pub struct Demand<'f> {
     /// Where: the names of the properties, `["mail"]`, or of a collection and what is in it, `["identities", "issuer"]`.
     pub names: Vec<&'static str>,
-    /// One of these is there; for a collection, in one of its elements. Never empty. Strings are equal without regard to ASCII case.
+    /// One of these is there; for a collection, in one of its elements. Never empty. Strings are equal without regard to ASCII
+    /// case.
     pub one_of: &'f [Literal],
 }
 
