@@ -313,7 +313,7 @@ codes! {
         "Have an administrator who may unblock users invite this person, or restore and unblock the deleted user.";
     7018 TooManyMails 429 TemporarilyUnavailable ""
         "Too many invitations were mailed to one address, or by one person, of late."
-        "Try again in an hour, or invite without a mail and bring the link in another way.";
+        "Try again later, tomorrow at the latest, or invite without a mail and bring the link in another way.";
 
     // The server (9xxx)
     9001 Internal 500 ServerError ""

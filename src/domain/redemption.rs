@@ -156,8 +156,9 @@ pub fn invited_address<'a>(user: &'a User, invitation: &'a Invitation) -> Option
     sent_to.filter(|address| user.holds(address)).or(user.mail.as_ref()).or(user.other_mails.first()).or(sent_to)
 }
 
-/// Whether a user may go on at all: not blocked, not somebody whose invitation was taken back, and from a domain that the tenant (still) accepts, by the address that is
-/// proven and by the one that was invited. The list of domains does not touch guests who have already been accepted.
+/// Whether a user may go on at all: not blocked, not somebody whose invitation was taken back, and from a domain that the
+/// tenant (still) accepts, by the address that is proven and by the one that was invited. The list of domains does not touch
+/// guests who have already been accepted.
 ///
 /// # Errors
 /// [`Code::AccountBlocked`], [`Code::InvitationRevoked`] or [`Code::DomainNotAllowed`].

@@ -72,6 +72,18 @@ impl Code {
         self as u16
     }
 
+    /// Whether what it refuses is who somebody is: another account may be let in.
+    #[must_use]
+    pub fn is_about_the_account(self) -> bool {
+        self.number() / 1000 == 2
+    }
+
+    /// Whether what it refuses is how somebody proved who they are: another account, or another way, may be let in.
+    #[must_use]
+    pub fn is_about_the_proof(self) -> bool {
+        self.number() / 1000 == 3
+    }
+
     /// `docs/errors.md`, whole.
     #[must_use]
     pub fn reference() -> String {

@@ -168,7 +168,7 @@ impl Journey {
         tenant: TenantId,
         foundation: &Foundation,
     ) -> Self {
-        let taken = opened.address.clone().filter(|_| session.is_none() && opened.told.is_some());
+        let taken = opened.address.clone().filter(|_| session.is_none() && opened.is_open());
         let journey = Self::start(tenant, Destination::Panel, None, foundation);
         Self { invitation: Some(opened), address: taken, ..journey }
     }

@@ -29,12 +29,20 @@ pub struct OpenedInvitation {
     /// The address that it went to.
     pub address: Option<EmailAddress>,
     /// What its guest is told of it; `None` when it was accepted before.
-    pub told: Option<Told>,
+    pub introduction: Option<Introduction>,
 }
 
-/// What is said of an invitation to whoever has its ticket, and decides nothing.
+impl OpenedInvitation {
+    /// Whether nobody had accepted it when its link was opened.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.introduction.is_some()
+    }
+}
+
+/// What is said of an open invitation to whoever has its ticket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Told {
+pub struct Introduction {
     /// The name of the person who invited; `None` when it was a program or the operator, or they are gone.
     pub inviter: Option<String>,
     /// Host and port of the place that it leads to in the end; `None` for the apps panel.
@@ -65,11 +73,11 @@ pub async fn by_link(foundation: &Foundation, view: &TenantView, link: &RedeemLi
         // Of a guest who has left, or was deleted, after they had accepted it.
         return Err(Code::InvitationUnknown);
     }
-    let told = (invitation.state == InvitationState::Open).then(|| {
+    let introduction = (invitation.state == InvitationState::Open).then(|| {
         let landing = invitation.landing(&foundation.public_url, view.apps.values(), &view.tenant.policy);
         let elsewhere = landing.filter(|url| url.origin() != foundation.public_url.origin());
         let inviter = found.next().flatten().map(|inviter| one_line(&inviter.value.display_name, INVITER_MAX));
-        Told { inviter: inviter.filter(|name| !name.is_empty()), leads_to: elsewhere.map(WebUrl::host) }
+        Introduction { inviter: inviter.filter(|name| !name.is_empty()), leads_to: elsewhere.map(WebUrl::host) }
     });
-    Ok(OpenedInvitation { id: invitation.id, user: invitation.user, address: invitation.address, told })
+    Ok(OpenedInvitation { id: invitation.id, user: invitation.user, address: invitation.address, introduction })
 }

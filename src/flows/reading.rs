@@ -1,4 +1,4 @@
-//! What the directory API reads of a tenant. Its handlers know of no records: they ask here.
+//! What the directory API reads of a tenant. Its handlers know no keys: they ask here.
 
 use std::ops::Range;
 
@@ -35,8 +35,8 @@ pub const DELETED_USERS: Collection<DeletedUser> = Collection {
     id: |deleted| deleted.user.id.0,
 };
 
-/// A tenant's directory, to be read. Everything here fails with [`Code::StoreUnavailable`] when the store is, and with what is told of a
-/// record that cannot be read.
+/// A tenant's directory, to be read. Everything here fails with [`Code::StoreUnavailable`] when the store is, and with what is
+/// told of a record that cannot be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     store: &'a Store,

@@ -307,8 +307,8 @@ fn grantee(
     })
 }
 
-/// The address of a user: verified when it was proven at sign-in, or when the account that they sign in with was set up, or when the
-/// tenant vouches for its member.
+/// The address of a user: verified when it was proven at sign-in, or when the account that they sign in with was set up, or
+/// when the tenant vouches for its member.
 fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -> Option<KnownEmail> {
     if let Some(proven) = proven {
         return Some(KnownEmail::Verified(proven.clone()));

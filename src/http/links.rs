@@ -129,7 +129,8 @@ fn common(path: &str, query: &[(String, String)]) -> (String, String) {
     if let Some((_, named)) = query.iter().find(|(name, _)| names_tenant(name)) {
         return (path.to_owned(), named.clone());
     }
-    let (named, rest) = path[1..].split_at(path[1..].find('/').unwrap_or(path.len() - 1));
+    let path = path.trim_start_matches('/');
+    let (named, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
     (format!("/common{rest}"), named.to_owned())
 }
 

@@ -184,9 +184,9 @@ async fn ready(visit: Visit) -> Response {
 /// envelope of the directory API for its callers.
 #[must_use]
 pub fn refuse_at_the_front(vestibule: &Arc<Vestibule>, parts: &Parts, code: Code) -> Response {
-    let trace = TraceId::draw(&*vestibule.foundation.entropy);
-    let mut response = Visit { trace: trace.clone(), ..Visit::of(parts, vestibule) }.refuse(code);
-    if let Ok(value) = HeaderValue::from_str(&trace.0) {
+    let visit = Visit::of(parts, vestibule);
+    let mut response = visit.refuse(code);
+    if let Ok(value) = HeaderValue::from_str(&visit.trace.0) {
         response.headers_mut().insert("x-trace-id", value);
     }
     if code == Code::HeadersTooLarge {

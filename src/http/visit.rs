@@ -61,7 +61,7 @@ impl TraceId {
 #[must_use]
 pub fn path_for_the_log(path: &str) -> &str {
     match path {
-        api if api.starts_with(routes::DIRECTORY_API_ROOT) => routes::DIRECTORY_API_ROOT,
+        api if graph::is_about(api) => routes::DIRECTORY_API_ROOT,
         odd if odd.contains(['@', '%']) => "(not shown)",
         path => path,
     }

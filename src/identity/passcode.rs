@@ -1,8 +1,8 @@
 //! One-time passcodes: eight digits, mailed to an address, typed back into the browser that asked.
 //!
 //! A code is bound to its tenant, journey and address; it lives minutes, works once, and dies after five wrong guesses, each
-//! counted before anybody is told that it was wrong. The store keeps a keyed hash only, so a copy of the store holds no code that could be
-//! found by trying: whoever wants to try needs the key ring as well (checklist O-07).
+//! counted before anybody is told that it was wrong. The store keeps a keyed hash only, so a copy of the store holds no code
+//! that could be found by trying: whoever wants to try needs the key ring as well (checklist O-07).
 //!
 //! Nothing here tells whether an address is known. For an unknown one a challenge is written that no code answers, and the
 //! mail that goes with it is a decoy.

@@ -1,10 +1,10 @@
 //! Passkeys of accounts that live here (Web Authentication Level 2).
 //!
 //! A passkey belongs to one user of one tenant, for ever to the host of the public URL (the relying party), and answers
-//! challenges of that origin only. It is always asked who uses it (user verification is required), since nothing else is asked for
-//! beside it, and it is kept by the authenticator under a user handle (a discoverable credential): at sign-in no passkeys
-//! are listed, so that nobody learns who has an account (decision on T-10). The handle is the user's id, enciphered for
-//! the tenant: it tells nobody anything, and leads back to the user without an index.
+//! challenges of that origin only. It is always asked who uses it (user verification is required), since nothing else is asked
+//! for beside it, and it is kept by the authenticator under a user handle (a discoverable credential): at sign-in no passkeys
+//! are listed, so that nobody learns who has an account (decision on T-10). The handle is the user's id, enciphered for the
+//! tenant: it tells nobody anything, and leads back to the user without an index.
 //!
 //! A challenge travels sealed in the journey, lives five minutes, and is answered once: what was answered is written down
 //! in the commit that accepts it. A signature counter that does not go up gives a copied authenticator away.
@@ -224,7 +224,8 @@ impl Passkeys {
         Some(Begun { ceremony, options })
     }
 
-    /// Verifies the browser's answer, and gives the user whose passkey it is. The challenge is used up and the signature counter kept in one commit.
+    /// Verifies the browser's answer, and gives the user whose passkey it is. The challenge is used up and the signature
+    /// counter kept in one commit.
     ///
     /// # Errors
     /// [`Code::PasskeyRefused`] for all that does not open anything; [`Code::PasskeyCopied`] when the signature counter did

@@ -55,8 +55,8 @@ pub trait Provider: sealed::Sealed + Send + Sync + 'static {
     /// Trades a code for an ID token, which the layer verifies.
     ///
     /// # Errors
-    /// [`Code::GrantInvalid`] when the code is worth nothing (any more), [`Code::ClientAuthentication`] when the app itself is not
-    /// accepted, [`Code::LiveStale`] when the provider cannot be reached.
+    /// [`Code::GrantInvalid`] when the code is worth nothing (any more), [`Code::ClientAuthentication`] when the app itself is
+    /// not accepted, [`Code::LiveStale`] when the provider cannot be reached.
     async fn exchange(&self, app: AppId, code: Secret, verifier: Secret, redirect_uri: &str) -> Result<Secret, Code>;
 }
 

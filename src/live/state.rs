@@ -318,7 +318,8 @@ mod tests {
         assert!(events.iter().all(|event| snapshot.contains(event)), "{snapshot:?}");
     }
 
-    /// However ids look alike, they spread over all of a hash's bits: a table that finds them in one place would grow without end.
+    /// However ids look alike, they spread over all of a hash's bits: a table that finds them in one place would grow without
+    /// end.
     #[test]
     fn ids_that_count_up_are_spread() {
         use std::collections::HashSet;

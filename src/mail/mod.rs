@@ -1,8 +1,9 @@
 //! Mail: what it says, how it waits, how it leaves.
 //!
 //! A mail is rendered once ([`Passcode`], [`Invitation`]; other kinds of mail get a file of their own beside them), queued
-//! sealed in the same commit as what it announces ([`Outbox::enqueue`], [`Outbox::enqueue_invitation`]), and sent by a worker ([`Outbox::run`]) through a
-//! [`Transport`]. What keeps codes and tickets out of logs, the store and header fields is kept here, once.
+//! sealed in the same commit as what it announces ([`Outbox::enqueue`], [`Outbox::enqueue_invitation`]), and sent by a worker
+//! ([`Outbox::run`]) through a [`Transport`]. What keeps codes and tickets out of logs, the store and header fields is kept
+//! here, once.
 
 mod agenda;
 mod invitation;

@@ -6,13 +6,9 @@
 //! ```
 //! # use vestibule::odata::{Answer, Batch, batch::Item};
 //! # fn run(_: &Item) -> Answer { Answer::empty(http::StatusCode::NO_CONTENT) }
-//! # fn whole(body: serde_json::Value, about: vestibule::odata::error::About<'_>) -> Result<serde_json::Value, vestibule::odata::Error> {
-//! let mut batch = Batch::parse(body)?;
-//! while let Some((place, item)) = batch.next() {
-//!     let answer = run(&item);
-//!     batch.answer(place, answer);
-//! }
-//! Ok(batch.finish(about))
+//! # fn whole(body: serde_json::Value, about: vestibule::odata::error::About<'_>) -> Result<serde_json::Value,
+//! vestibule::odata::Error> { let mut batch = Batch::parse(body)?; while let Some((place, item)) = batch.next() { let answer =
+//! run(&item); batch.answer(place, answer); } Ok(batch.finish(about))
 //! # }
 //! ```
 
@@ -56,8 +52,8 @@ struct Placed {
 pub struct Place(usize);
 
 impl Batch {
-    /// Takes the body of a batch, as [`parse_bounded`](super::json::parse_bounded) reads it, and puts its items in order: that of the
-    /// request, but after what they depend on.
+    /// Takes the body of a batch, as [`parse_bounded`](super::json::parse_bounded) reads it, and puts its items in order: that
+    /// of the request, but after what they depend on.
     ///
     /// # Errors
     /// 400 when anything in it is malformed: more than 20 items or none, an id that is not unique, a URL that is not a path below
@@ -94,7 +90,8 @@ impl Batch {
         Ok(Self { items, to_run })
     }
 
-    /// The next item to be run. One that depends on an item that failed (its status is 400 or more) is answered with 424 and not given.
+    /// The next item to be run. One that depends on an item that failed (its status is 400 or more) is answered with 424 and
+    /// not given.
     #[expect(clippy::should_implement_trait, reason = "answers are given between two items")]
     pub fn next(&mut self) -> Option<(Place, Item)> {
         loop {
@@ -111,8 +108,8 @@ impl Batch {
         self.items[place.0].answer = Some(answer);
     }
 
-    /// The body of the whole answer, whose status is 200: an answer for each item, in the order of the request. `about` is for the
-    /// items that were not run.
+    /// The body of the whole answer, whose status is 200: an answer for each item, in the order of the request. `about` is for
+    /// the items that were not run.
     #[must_use]
     pub fn finish(self, about: About<'_>) -> Value {
         let responses = self.items.into_iter().map(|placed| {

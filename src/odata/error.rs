@@ -199,11 +199,7 @@ impl Error {
 
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        let error = Self::new(ErrorCode::of(code), format!("{} {}", code.sentence(), code.next_step())).with(code);
-        match code {
-            Code::TooManyMails => error.retry_after(3600),
-            _ => error,
-        }
+        Self::new(ErrorCode::of(code), format!("{} {}", code.sentence(), code.next_step())).with(code)
     }
 }
 

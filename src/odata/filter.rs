@@ -3,7 +3,8 @@
 //! ```text
 //! or        = and *( "or" and )
 //! and       = unary *( "and" unary )
-//! unary     = "not" unary | "(" or ")" | function | lambda | path comparison literal | path "in" "(" literal *( "," literal ) ")"
+//! unary     = "not" unary | "(" or ")" | function | lambda | path comparison literal | path "in" list
+//! list      = "(" literal *( "," literal ) ")"
 //! function  = ( "startswith" | "endswith" | "contains" ) "(" path "," string ")"
 //! lambda    = path "/" ( "any" | "all" ) "(" variable ":" or ")" | path "/any()"
 //! ```
@@ -149,7 +150,8 @@ pub struct Filter(Expr);
 pub struct Demand<'f> {
     /// Where: the names of the properties, `["mail"]`, or of a collection and what is in it, `["identities", "issuer"]`.
     pub names: Vec<&'static str>,
-    /// One of these is there; for a collection, in one of its elements. Never empty. Strings are equal without regard to ASCII case.
+    /// One of these is there; for a collection, in one of its elements. Never empty. Strings are equal without regard to ASCII
+    /// case.
     pub one_of: &'f [Literal],
 }
 

@@ -87,7 +87,8 @@ impl Query {
         self.skip_token.is_none()
     }
 
-    /// Every option but the page token in its one spelling, percent-encoded: what a page token is bound to, and what the next link repeats.
+    /// Every option but the page token in its one spelling, percent-encoded: what a page token is bound to, and what the next
+    /// link repeats.
     #[must_use]
     pub fn canonical(&self) -> String {
         let mut query = String::new();

@@ -1,4 +1,5 @@
-//! What a resource declares of itself. A schema is a constant; another role that may see or ask for less gets a schema of its own.
+//! What a resource declares of itself. A schema is a constant; another role that may see or ask for less gets a schema of its
+//! own.
 
 use std::ops::BitOr;
 

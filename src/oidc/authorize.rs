@@ -32,7 +32,8 @@ pub const MAX_NONCE: usize = 512;
 /// The longest `login_hint`: an e-mail address.
 pub const MAX_LOGIN_HINT: usize = 254;
 
-/// What is read. Parameters that only hint (`ui_locales`, `display`, ...) never make a request fail, so they are as long as anything may be.
+/// What is read. Parameters that only hint (`ui_locales`, `display`, ...) never make a request fail, so they are as long as
+/// anything may be.
 const KNOWN: &[Known] = &[
     ("client_id", 64),
     ("redirect_uri", 2048),

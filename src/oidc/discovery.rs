@@ -22,7 +22,8 @@ pub struct Issuer {
 pub struct IssuerError;
 
 impl Issuer {
-    /// The issuer of `tenant` at the server whose public address is `base`. A query, a fragment and a trailing slash of the base are left out.
+    /// The issuer of `tenant` at the server whose public address is `base`. A query, a fragment and a trailing slash of the
+    /// base are left out.
     #[must_use]
     pub fn new(base: &WebUrl, tenant: TenantId) -> Self {
         let mut url = base.as_url().clone();

@@ -242,7 +242,8 @@ impl PublicKeys {
         serde_json::from_slice(&bytes).map(Verified).map_err(|_| TokenError::Malformed)
     }
 
-    /// The key that the header names, if the header is in order. What it says of keys elsewhere (`jku`, `jwk`, `x5c`, `x5u`) is not looked at.
+    /// The key that the header names, if the header is in order. What it says of keys elsewhere (`jku`, `jwk`, `x5c`, `x5u`) is
+    /// not looked at.
     fn key_of(&self, header: &Header, expected: &Expected<'_>) -> Result<&PublicKey, TokenError> {
         if header.crit {
             return Err(TokenError::Critical);

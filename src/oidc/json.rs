@@ -7,8 +7,8 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess
 /// How deep values from outside may be nested.
 const MAX_DEPTH: u8 = 32;
 
-/// Reads a value after checking that no object in it has a member twice (RFC 8725 section 3.12 leaves what a duplicate means to the
-/// reader, so two readers may differ) and that it is at most 32 deep. `None` when it is not so, or not a `T`.
+/// Reads a value after checking that no object in it has a member twice (RFC 8725 section 3.12 leaves what a duplicate means to
+/// the reader, so two readers may differ) and that it is at most 32 deep. `None` when it is not so, or not a `T`.
 pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     unambiguous(bytes).ok()?;
     serde_json::from_slice(bytes).ok()

@@ -19,7 +19,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// Reads a query string (without `?`) or a form body. Never fails: what is wrong is told by [`Params::take`] and [`Params::fault`].
+    /// Reads a query string (without `?`) or a form body. Never fails: what is wrong is told by [`Params::take`] and
+    /// [`Params::fault`].
     #[must_use]
     pub fn parse(input: &[u8], known: &[Known]) -> Self {
         let mut params = Self { found: Vec::with_capacity(known.len()), unreadable_name: false };

@@ -48,8 +48,8 @@ pub fn acr(source: IdentitySource) -> &'static str {
     }
 }
 
-/// The `sub` of `user` for `app`: pairwise (OpenID Connect Core section 8.1), 43 ASCII characters. It follows from ids that are never
-/// used again and from a key of the server, so neither two apps nor two tenants can match their guests up by it.
+/// The `sub` of `user` for `app`: pairwise (OpenID Connect Core section 8.1), 43 ASCII characters. It follows from ids that are
+/// never used again and from a key of the server, so neither two apps nor two tenants can match their guests up by it.
 #[must_use]
 pub fn subject(ring: &KeyRing, tenant: TenantId, app: AppId, user: UserId) -> String {
     let ids = [*tenant.as_bytes(), *app.as_bytes(), *user.as_bytes()].concat();

@@ -7,7 +7,8 @@
 //!
 //! * A commit that was acknowledged is durable in the backend's own sense (embedded: on disk) and visible to every later read.
 //! * A batch is applied whole or not at all; its checks and its writes are one atomic step.
-//! * Expiry is judged by *our* clock when reading and when checking. What has expired is absent, whether or not it is still stored.
+//! * Expiry is judged by *our* clock when reading and when checking. What has expired is absent, whether or not it is still
+//!   stored.
 //! * [`Backend::watch`] reports every change, or says [`Change::Lost`]; it never loses one in silence. As long as it is in
 //!   touch it says so, too ([`Change::Current`]): who hears neither knows nothing any more.
 
@@ -57,7 +58,8 @@ impl std::fmt::Display for Partition {
     }
 }
 
-/// The name of a record: a partition, a kind, and segments. Segments are length-prefixed, so no text in one can reach into the next.
+/// The name of a record: a partition, a kind, and segments. Segments are length-prefixed, so no text in one can reach into the
+/// next.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     partition: Partition,

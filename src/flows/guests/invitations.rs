@@ -107,7 +107,7 @@ impl Administration<'_> {
         Ok(invitation.map(|invitation| Latest { invitation, delivery }))
     }
 
-    /// Ends an open invitation; any other stays as it is. Who it was for may still come by a direct link.
+    /// Ends an open invitation; any other stays as it is.
     pub(super) fn take_back(&self, changes: &mut Changes, latest: Latest, moment: &Moment) -> Invitation {
         let Latest { invitation: stored, delivery } = latest;
         let mut invitation = stored.value.clone();

@@ -137,9 +137,10 @@ impl Administration<'_> {
     ///
     /// # Errors
     /// [`Code::NotPermitted`], [`Code::InvitingOff`], [`Code::RedirectNotAllowed`], [`Code::OwnDomain`],
-    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::InviteeBarred`], [`Code::AddressMissing`], [`Code::AddressNotOfUser`],
-    /// [`Code::NotAGuest`], [`Code::AlreadyAccepted`], [`Code::ObjectUnknown`], [`Code::SponsorUnknown`],
-    /// [`Code::PropertyInvalid`], [`Code::VersionOutdated`], [`Code::TooManyMails`]; or the store's failure. Then nothing has changed.
+    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::InviteeBarred`], [`Code::AddressMissing`],
+    /// [`Code::AddressNotOfUser`], [`Code::NotAGuest`], [`Code::AlreadyAccepted`], [`Code::ObjectUnknown`],
+    /// [`Code::SponsorUnknown`], [`Code::PropertyInvalid`], [`Code::VersionOutdated`], [`Code::TooManyMails`]; or the store's
+    /// failure. Then nothing has changed.
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Code> {
         self.check(invite)?;
         let mut act = Act::begin(*self).await;

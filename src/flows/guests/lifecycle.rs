@@ -128,7 +128,8 @@ impl Administration<'_> {
     }
 
     /// Deletes for good who was deleted before. That there was somebody with this id is remembered, so that the id is never
-    /// used again (checklist T-06), and so are the answers to agreements, which name nobody.
+    /// used again (checklist T-06), and so are the answers to agreements, which name nobody. The audit log keeps what it said of
+    /// them, their names of the time included: it is a chain, and nothing is taken out of it.
     ///
     /// # Errors
     /// [`Code::ObjectUnknown`], [`Code::VersionOutdated`], or the store's failure: then nothing has changed.

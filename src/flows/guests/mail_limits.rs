@@ -57,17 +57,16 @@ impl Administration<'_> {
                 _ => None,
             };
             for (key, allowance) in std::iter::once((addressee, to_one_address)).chain(inviter.map(|key| (key, BY_ONE))) {
-                let counter = match counters.iter().position(|counter| counter.key.key() == key.key()) {
-                    Some(at) => &mut counters[at],
+                let at = match counters.iter().position(|counter| counter.key.key() == key.key()) {
+                    Some(at) => at,
                     None => {
                         let read = self.foundation.store.get(&key).await.map_err(StoreError::refusal)?;
                         let after = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
                         counters.push(Counter { key, read, after });
-                        let last = counters.len() - 1;
-                        &mut counters[last]
+                        counters.len() - 1
                     }
                 };
-                if !counter.after.send(now, allowance) {
+                if !counters[at].after.send(now, allowance) {
                     return Err(Code::TooManyMails);
                 }
             }

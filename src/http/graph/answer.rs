@@ -14,6 +14,8 @@ use crate::{
 
 /// What is waited when the server cannot say for how long, in seconds.
 const PATIENCE: u32 = 5;
+/// After how many seconds to try again what would mail too much.
+const MAIL_PATIENCE: u32 = 60 * 60;
 
 /// What is answered to a request of its own.
 pub(super) fn respond(visit: &Visit, answered: Result<Answer, Error>) -> Response {
@@ -48,7 +50,7 @@ pub(in crate::http) fn is_about(path: &str) -> bool {
 /// The answer to a request to the directory API that is refused before it gets there.
 pub(in crate::http) fn refuse(visit: &Visit, code: Code) -> Response {
     // The rest of the path may have an address in it (checklist W-04).
-    tracing::info!(%code, path = DIRECTORY_API_ROOT, trace = visit.trace.0, "refused: {}", code.sentence());
+    tracing::info!(%code, path = DIRECTORY_API_ROOT, reason = visit.reason, trace = visit.trace.0, "refused: {}", code.sentence());
     let mut response = respond(visit, Err(code.into()));
     *response.status_mut() = code.status();
     response
@@ -60,7 +62,10 @@ pub(super) fn refusal(visit: &Visit, error: &Error) -> Answer {
         metrics::counter!("vestibule_refusals_total", "code" => code.to_string()).increment(1);
     }
     let mut answer = Answer::json(error.status(), error.envelope(about(visit)));
-    let patience = error.wait().or((error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(PATIENCE));
+    let patience = error.wait().or_else(|| match error.ours() {
+        Some(Code::TooManyMails) => Some(MAIL_PATIENCE),
+        _ => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(PATIENCE),
+    });
     if let Some(wait) = patience {
         answer.headers.insert(header::RETRY_AFTER, wait.into());
     }

@@ -4,7 +4,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{call::Call, listing::LOOKED_AT};
+use super::{call::Call, limits::turn, listing::LOOKED_AT};
 use crate::{
     domain::{
         UserId,
@@ -53,10 +53,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Error> {
     let (top, mut looked_at, mut shown) = (usize::from(query.top), 0, Vec::new());
     let reading = query.filter.as_ref().map(|_| call.reading()).transpose()?;
     while before > 1 && shown.len() < top && looked_at < LOOKED_AT {
-        let _turn = match &reading {
-            Some(reading) => reading.turn().await,
-            None => None,
-        };
+        let _turn = turn(reading.as_ref()).await;
         let first = before.saturating_sub(PIECE).max(1);
         for event in directory.audits(first..before).await? {
             if shown.len() == top {

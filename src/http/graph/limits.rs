@@ -14,7 +14,6 @@ use std::{
 use governor::{
     Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::DashMapStateStore,
 };
-
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Caller;
@@ -143,6 +142,11 @@ impl Reading {
         // Nobody closes it.
         self.all.turns.acquire().await.ok()
     }
+}
+
+/// The turn of a reading that takes turns, of one that is long.
+pub(super) async fn turn(reading: Option<&Reading>) -> Option<SemaphorePermit<'_>> {
+    reading?.turn().await
 }
 
 impl Drop for Reading {

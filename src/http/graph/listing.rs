@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::call::Call;
+use super::{call::Call, limits::turn};
 use crate::{
     flows::reading::Collection,
     odata::{Entity, Error, Pages, Query, Value},
@@ -146,10 +146,7 @@ impl<T: DeserializeOwned, E: Entity, F: Fn(Stored<T>) -> E> Reader<'_, T, F> {
             None => (None, top + 1),
         };
         loop {
-            let _turn = match &reading {
-                Some(reading) => reading.turn().await,
-                None => None,
-            };
+            let _turn = turn(reading.as_ref()).await;
             let read = self.read(after, piece).await?;
             let complete = read.len() < piece;
             for (id, entity) in read {

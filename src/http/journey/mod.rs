@@ -34,7 +34,7 @@ use crate::{
         Loaded, Vestibule,
         directory::TenantView,
         journey::{Journey, JourneyId, Proof},
-        opened::Told,
+        opened::Introduction,
         session::Session,
     },
     i18n::Languages,
@@ -184,8 +184,8 @@ impl Open {
     }
 
     /// What the first pages say of the invitation that began the journey.
-    fn told(&self) -> Option<Told> {
-        self.journey.invitation.as_ref()?.told.clone()
+    fn introduction(&self) -> Option<Introduction> {
+        self.journey.invitation.as_ref()?.introduction.clone()
     }
 
     /// The link that starts this journey over: without the client's request, which is answered once. The link of an invitation

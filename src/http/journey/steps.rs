@@ -87,7 +87,7 @@ pub(super) fn identify(open: Open, error: Option<Code>) -> Response {
         action: open.form(Action::Address),
         app: open.app_name(),
         errand: open.journey.errand,
-        invited: open.told(),
+        invited: open.introduction(),
         email: typed.or(hint).unwrap_or_default(),
         error,
     };
@@ -117,14 +117,14 @@ async fn home_organisation(mut open: Open) -> Response {
     if open.journey.attempt.take().is_some() {
         return identify(open, None);
     }
-    if let Some(told) = open.told().filter(|_| open.journey.has_pressed_nothing())
+    if let Some(introduction) = open.introduction().filter(|_| open.journey.has_pressed_nothing())
         && let Some(address) = &open.journey.address
         && let Some(home) = open.view.federation_for(&address.domain())
     {
         let shown = SignInAtHome {
             chrome: open.chrome(None),
             action: open.form(Action::HomeOrganisation),
-            invited: Some(told),
+            invited: Some(introduction),
             organisation: home.display_name.clone(),
             other_ways: other_ways(&open, IdentitySource::HomeOrganisation),
         };
@@ -151,7 +151,7 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
     let other_ways = other_ways(&open, IdentitySource::OneTimePasscode);
     let chrome = open.chrome(None);
     if open.journey.code_sent.is_none() {
-        let (action, invited) = (open.form(Action::SendCode), open.told());
+        let (action, invited) = (open.form(Action::SendCode), open.introduction());
         let of_invited = invited.is_some() && open.journey.has_pressed_nothing();
         let shown = SendCode { chrome, action, invited, email, of_invited, other_ways, error };
         return page(open, shown);
@@ -177,7 +177,7 @@ fn password(mut open: Open, error: Option<Code>) -> Response {
         chrome,
         action: open.form(Action::Password),
         app: open.app_name(),
-        invited: open.told(),
+        invited: open.introduction(),
         email,
         passkey: account::sign_in(&mut open),
         set_up: account::is_set_up_here(&open).then(|| open.form(Action::SetUp)),
@@ -232,7 +232,7 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
 /// Whether the beginning of an invitation's journey is this refusal once more: what it refuses is the account, and that is
 /// switched by its own button.
 fn leads_here_again(open: &Open, refusal: &Refusal) -> bool {
-    open.journey.invitation.is_some() && refusal.switching_helps() && refusal.code.number() / 1000 == 2
+    open.journey.invitation.is_some() && refusal.switching_helps() && refusal.code.is_about_the_account()
 }
 
 /// Whether the link of the invitation that began the journey leads nowhere any more.

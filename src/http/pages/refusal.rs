@@ -61,8 +61,8 @@ impl Refusal {
 
     /// Whether another account may be a way on: what was refused is this one, and it can be switched.
     pub(in crate::http) fn switching_helps(&self) -> bool {
-        let about_account = matches!(self.code.number() / 1000, 2 | 3);
-        about_account && self.chrome.account.as_ref().is_some_and(|account| account.switch.is_some())
+        let account = self.code.is_about_the_account() || self.code.is_about_the_proof();
+        account && self.chrome.account.as_ref().is_some_and(|account| account.switch.is_some())
     }
 
     /// The likeliest way on, of those that there are: the one button that stands out.

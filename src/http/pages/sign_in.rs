@@ -6,7 +6,7 @@ use super::{Chrome, Link, page};
 use crate::{
     domain::{journey::Errand, tenant::IdentitySource},
     error::Code,
-    flows::opened::Told,
+    flows::opened::Introduction,
     i18n::Phrase,
 };
 
@@ -23,7 +23,7 @@ pub struct Identify {
     /// What the address is asked for, if not to get in.
     pub errand: Option<Errand>,
     /// The invitation that is about to be accepted, of which the page tells first.
-    pub invited: Option<Told>,
+    pub invited: Option<Introduction>,
     /// What is in the field: a hint, or what was typed.
     pub email: String,
     /// What was wrong with it.
@@ -66,7 +66,7 @@ pub struct SignInAtHome {
     /// Where the form posts to.
     pub action: Link,
     /// The invitation.
-    pub invited: Option<Told>,
+    pub invited: Option<Introduction>,
     /// The home organisation, by name.
     pub organisation: String,
     /// Other ways that are open to this address.
@@ -82,7 +82,7 @@ pub struct SendCode {
     /// Where the form posts to.
     pub action: Link,
     /// The invitation that is about to be accepted, of which the page tells first.
-    pub invited: Option<Told>,
+    pub invited: Option<Introduction>,
     /// The address as it was typed.
     pub email: String,
     /// Whether it is the one that was invited, by the link that was opened.
@@ -137,7 +137,7 @@ pub struct Password {
     /// The app that is signed in to, by name.
     pub app: Option<String>,
     /// The invitation that is about to be accepted, of which the page tells first.
-    pub invited: Option<Told>,
+    pub invited: Option<Introduction>,
     /// The address.
     pub email: String,
     /// The passkey's form, where passkeys are offered.

@@ -140,8 +140,8 @@ async fn an_order_goes_through_all_and_each_is_met_once() {
     assert_eq!((status, &counted["@odata.count"]), (200, &json!(12_002)));
 }
 
-/// Reading a whole directory is dear: an app does so four times at once in a tenant, and is told then when to come again. Others are
-/// not kept from it.
+/// Reading a whole directory is dear: an app does so four times at once in a tenant, and is told then when to come again.
+/// Others are not kept from it.
 #[tokio::test]
 async fn an_app_walks_four_times_at_once_and_keeps_nobody_else_from_it() {
     let scene = Scene::new().await;

@@ -114,7 +114,8 @@ fn number_or_date(number: &str) -> Option<Token<'_>> {
     number.parse().map(Token::Integer).ok().or_else(|| date_time(number).map(Token::DateTime))
 }
 
-/// RFC 3339, section 5.6, in capital letters. What `jiff` takes beyond that (blanks, weeks, annotations, signed years) is refused.
+/// RFC 3339, section 5.6, in capital letters. What `jiff` takes beyond that (blanks, weeks, annotations, signed years) is
+/// refused.
 fn date_time(text: &str) -> Option<Timestamp> {
     // 0001-01-01T00:00:00Z: an offset may lead into a year that cannot be written.
     const FIRST: i64 = -62_135_596_800;

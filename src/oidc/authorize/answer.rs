@@ -131,7 +131,8 @@ impl RedirectError {
         self.code.oauth()
     }
 
-    /// The `error_description`: our code, its sentence, and what is to blame. Only characters that RFC 6749 section 4.1.2.1 allows.
+    /// The `error_description`: our code, its sentence, and what is to blame. Only characters that RFC 6749 section 4.1.2.1
+    /// allows.
     #[must_use]
     pub fn description(&self) -> String {
         let mut text = format!("{}: {}", self.code, self.code.sentence());

@@ -226,7 +226,8 @@ fn s_22_the_claims_parameter_is_bounded_json() {
     }
 }
 
-/// S-23, S-24, R-01: the corpus. Every variant but the registered text itself is a page, for a confidential and for a public client.
+/// S-23, S-24, R-01: the corpus. Every variant but the registered text itself is a page, for a confidential and for a public
+/// client.
 #[test]
 fn r_01_no_variant_of_a_redirect_uri_is_redirected_to() {
     let corpus = include_str!("../../../fixtures/redirect-uris.txt");

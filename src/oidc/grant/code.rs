@@ -1,6 +1,7 @@
 //! Authorization codes: sealed, opaque to everybody else, 60 seconds, bound to all that they were issued for.
 //!
-//! A code *is* its content, sealed: issuing one writes nothing. That it is used once is the store's part, under [`CodeGrant::id`].
+//! A code *is* its content, sealed: issuing one writes nothing. That it is used once is the store's part, under
+//! [`CodeGrant::id`].
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -137,10 +138,11 @@ fn purpose(tenant: TenantId) -> Vec<u8> {
     [b"code".as_slice(), tenant.as_bytes()].concat()
 }
 
-/// Checks everything that a code is bound to (checklist S-29) but that it is used once and that its session goes on, which the store knows.
+/// Checks everything that a code is bound to (checklist S-29) but that it is used once and that its session goes on, which the
+/// store knows.
 ///
-/// PKCE (checklist S-11): a challenge needs its verifier, and a verifier without a challenge is a downgrade. An app that needs PKCE
-/// by now cannot trade a code that was issued when it did not.
+/// PKCE (checklist S-11): a challenge needs its verifier, and a verifier without a challenge is a downgrade. An app that needs
+/// PKCE by now cannot trade a code that was issued when it did not.
 ///
 /// # Errors
 /// The first binding that does not hold.

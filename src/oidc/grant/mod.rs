@@ -102,8 +102,9 @@ impl TokenRequest {
     /// Reads a form body and the `Authorization` header.
     ///
     /// # Errors
-    /// [`Code::RequestInvalid`] and [`Code::ParameterRepeated`] for a malformed request, also when the client authenticates in two
-    /// ways; [`Code::ClientAuthentication`] for malformed credentials; [`Code::GrantTypeUnsupported`]; [`Code::ScopeInvalid`].
+    /// [`Code::RequestInvalid`] and [`Code::ParameterRepeated`] for a malformed request, also when the client authenticates in
+    /// two ways; [`Code::ClientAuthentication`] for malformed credentials; [`Code::GrantTypeUnsupported`];
+    /// [`Code::ScopeInvalid`].
     pub fn parse(body: &[u8], authorization: Option<&str>) -> Result<Self, Code> {
         let mut params = Params::parse(body, KNOWN);
         if let Some((code, _)) = params.fault() {

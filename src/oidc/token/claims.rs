@@ -15,8 +15,8 @@ pub struct PersonClaims {
     pub oid: UserId,
     /// The session.
     pub sid: SessionId,
-    /// When the session began at the provider, in *milliseconds* since 1970: `auth_time` may lie far before it, and a cut-off in the
-    /// same second must not void what began after it.
+    /// When the session began at the provider, in *milliseconds* since 1970: `auth_time` may lie far before it, and a cut-off
+    /// in the same second must not void what began after it.
     pub vb_began: i64,
     /// When the session ends by itself, in seconds since 1970; an app's own session must not outlive it (OpenID Connect
     /// Enterprise Extensions, `session_expiry`).

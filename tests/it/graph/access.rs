@@ -61,7 +61,8 @@ fn some_path(template: &str) -> String {
     path + rest
 }
 
-/// every route that there is refuses whoever has no token, and every permission opens the routes that it is for and no other.
+/// every route that there is refuses whoever has no token, and every permission opens the routes that it is for and no
+/// other.
 #[tokio::test]
 async fn a_02_every_permission_opens_its_routes_and_no_other() {
     let demo = shared_demo().await;

@@ -123,7 +123,8 @@ fn assert_names(refused: &Got, property: &str) {
     assert!(message.contains(&format!("'{property}'")) && error["innerError"]["vbCode"] == "VB7015", "{property}: {error}");
 }
 
-/// L-14: another address in the profile is no proof of anything: who is pending stays so, and an address that somebody has is refused.
+/// L-14: another address in the profile is no proof of anything: who is pending stays so, and an address that somebody has is
+/// refused.
 #[tokio::test]
 async fn l_14_addresses_prove_nothing() {
     let demo = shared_demo().await;

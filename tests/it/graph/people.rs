@@ -102,7 +102,8 @@ async fn s_54_directory_permissions_make_a_token_for_the_directory() {
     assert!(soon(async || me.get("/me").await.status == 403).await);
 }
 
-/// An information worker invites where the organisation allows it, a guest where it allows that, too; and a token ends with its session.
+/// An information worker invites where the organisation allows it, a guest where it allows that, too; and a token ends with its
+/// session.
 #[tokio::test]
 async fn a_person_invites_where_the_policy_lets_them() {
     let demo = Demo::start();
@@ -139,7 +140,8 @@ async fn a_person_invites_where_the_policy_lets_them() {
     assert!(soon(async || me.get("/me").await.status == 401).await);
 }
 
-/// A guest who wants no invitations by mail gets none; whoever invites them is told so and has the link, since nobody else brings it.
+/// A guest who wants no invitations by mail gets none; whoever invites them is told so and has the link, since nobody else
+/// brings it.
 #[tokio::test]
 async fn who_invites_is_told_that_no_mail_goes_out() {
     let demo = Demo::start();

@@ -21,14 +21,15 @@ use std::{
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 
-use crate::domain::{EmailAddress, WebUrl};
+use crate::{
+    domain::{EmailAddress, WebUrl},
+    mail::MESSAGE_MAX,
+};
 
 /// The longest row, in bytes. A quote that is not closed would make one row of the rest of the file.
 const ROW_MAX: u64 = 256 << 10;
 /// How much is read at once, in bytes.
 const BUFFER: u64 = 64 << 10;
-/// The longest message, in characters.
-const MESSAGE_MAX: usize = 5_000;
 /// What the first line says.
 const VERSION: &str = "version:v1.0";
 /// How the row begins that explains the template.

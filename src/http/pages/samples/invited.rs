@@ -1,12 +1,13 @@
 //! The first pages of an invitation's link.
 
 use super::*;
-use crate::flows::opened::Told;
+use crate::flows::opened::Introduction;
 
 /// All of them; `identify` is the page without an invitation.
 pub(super) fn all(fill: Filling, identify: &Identify) -> Vec<Sample> {
-    let told = Some(Told { inviter: fill.some("Adele Vance"), leads_to: fill.some("expenses.contoso.example:8443") });
-    let nobody = Some(Told { inviter: None, leads_to: None });
+    let introduction =
+        Some(Introduction { inviter: fill.some("Adele Vance"), leads_to: fill.some("expenses.contoso.example:8443") });
+    let nobody = Some(Introduction { inviter: None, leads_to: None });
     let ways = vec![fill.way(IdentitySource::OneTimePasscode, None)];
     vec![
         sample("invited-identify", Identify { invited: nobody, app: None, ..identify.clone() }),
@@ -15,7 +16,7 @@ pub(super) fn all(fill: Filling, identify: &Identify) -> Vec<Sample> {
             SendCode {
                 chrome: fill.with_account(false),
                 action: fill.link("/journey/x/send"),
-                invited: told.clone(),
+                invited: introduction.clone(),
                 email: fill.text("ada.lovelace@fabrikam.example"),
                 of_invited: true,
                 other_ways: Vec::new(),
@@ -27,7 +28,7 @@ pub(super) fn all(fill: Filling, identify: &Identify) -> Vec<Sample> {
             SignInAtHome {
                 chrome: fill.with_account(false),
                 action: fill.link("/journey/x/home-organisation"),
-                invited: told,
+                invited: introduction,
                 organisation: fill.text("Fabrikam"),
                 other_ways: ways,
             },
