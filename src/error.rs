@@ -71,7 +71,7 @@ codes! {
         "Wait a while and try again, or sign in with your organisation's account.";
     2012 PasswordWrong 403 AccessDenied "AADSTS50126"
         "The address or the password is not right."
-        "Try again, or ask your organisation to reset your password.";
+        "Try again. Where the page offers it, say that you cannot get in, and choose a new password; otherwise ask your organisation.";
     2013 AddressMalformed 400 InvalidRequest ""
         "This is not an e-mail address that can be used here."
         "Type an address like name@organisation.example.";
@@ -312,8 +312,8 @@ codes! {
         "The invited person was blocked from signing in here, and deleted since."
         "Have an administrator who may unblock users invite this person, or restore and unblock the deleted user.";
     7018 TooManyMails 429 TemporarilyUnavailable ""
-        "Too many invitations were mailed to one address, or by one person, of late."
-        "Try again later, tomorrow at the latest, or invite without a mail and bring the link in another way.";
+        "Too many invitations were mailed to one address, or made by one person, of late."
+        "Try again later, tomorrow at the latest. An app that administers guests can invite without a mail, and bring the link in another way.";
 
     // The server (9xxx)
     9001 Internal 500 ServerError ""

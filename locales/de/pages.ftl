@@ -42,6 +42,7 @@ send-lead-invited = Wir senden einen Code an { $email }. Er zeigt, dass das Post
 send-button = Code senden
 code-heading = Code eingeben
 code-lead = Wenn { $email } eingeladen wurde, ist eine Nachricht mit einem Code aus 8 Ziffern dorthin unterwegs.
+code-lead-invited = Eine Nachricht mit einem Code aus 8 Ziffern ist an { $email } unterwegs.
 code-label = Code
 code-hint =
     { $minutes ->
@@ -55,6 +56,7 @@ code-none-often = An eine Adresse werden nur wenige Codes in der Stunde gesendet
 code-none-address = Prüfen Sie die Adresse oben auf Tippfehler. Sie können sie dort ändern.
 code-resend = Neuen Code senden
 code-resent = Wenn diese Adresse eingeladen wurde, ist ein neuer Code unterwegs, falls nicht gerade erst einer gesendet wurde. Der neueste gilt.
+code-resent-invited = Ein neuer Code ist unterwegs, falls nicht gerade erst einer gesendet wurde. Der neueste gilt.
 
 # Andere Wege
 ways-heading = oder

@@ -42,6 +42,7 @@ send-lead-invited = We send a code to { $email }. It shows that the mailbox is y
 send-button = Send code
 code-heading = Enter the code
 code-lead = If { $email } was invited, a message with a code of 8 digits is on its way there.
+code-lead-invited = A message with a code of 8 digits is on its way to { $email }.
 code-label = Code
 code-hint =
     { $minutes ->
@@ -55,6 +56,7 @@ code-none-often = Only a few codes an hour are sent to one address, whoever asks
 code-none-address = Look for a typing error in the address above. You can change it there.
 code-resend = Send a new code
 code-resent = If this address was invited, a new code is on its way, unless one was sent a moment ago. The newest one works.
+code-resent-invited = A new code is on its way, unless one was sent a moment ago. The newest one works.
 
 # Other ways
 ways-heading = or

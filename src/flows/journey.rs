@@ -301,6 +301,12 @@ impl Journey {
         self.chosen.is_none() && !self.switching && self.address.as_ref() == invited
     }
 
+    /// Whether an address is the one that was invited, by the link of an invitation that was still open.
+    #[must_use]
+    pub fn is_of_invited(&self, address: &EmailAddress) -> bool {
+        self.invitation.as_ref().is_some_and(|opened| opened.is_open() && opened.address.as_ref() == Some(address))
+    }
+
     /// Whether an earlier sign-in is not enough.
     #[must_use]
     pub fn wants_fresh_login(&self) -> bool {

@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     domain::{
-        InvitationId, LanguageTag, VerifiedEmail,
+        InvitationId, LanguageTag, TenantId, VerifiedEmail,
         app::App,
         invitation::Invitation,
         journey::{Demands, Facts, Person, Recognised, SetUp, next},
         tenant::IdentitySource,
         terms::Acceptance,
-        user::User,
+        user::{ExternalUserState, User},
     },
     error::Code,
     store::{
@@ -37,6 +37,8 @@ pub struct Loaded {
     refused: Option<Code>,
     /// The way to sign in that applies to the address they typed.
     source: Option<Option<IdentitySource>>,
+    /// Where they are refused with the account that they proved, the way that opens the one of the mailbox that they proved.
+    pub own_way: Option<IdentitySource>,
     /// Their answers to agreements.
     pub acceptances: Vec<Acceptance>,
     /// Their assignment to the app.
@@ -90,6 +92,17 @@ async fn is_kept_out(
     }
     let mailbox = journey.mailbox.as_ref().map(VerifiedEmail::address);
     is_barred(&foundation.store, &marks_of_proof(view.tenant.id, &proof.identity, mailbox)).await
+}
+
+/// How the user signs in who holds the mailbox that was proven in this journey. Nobody else learns of it.
+async fn own_way(foundation: &Foundation, tenant: TenantId, journey: &Journey) -> Result<Option<IdentitySource>, StoreError> {
+    let Some(mailbox) = journey.proof.as_ref().and_then(|proof| proof.identity.email.as_ref()) else { return Ok(None) };
+    let Some(holder) = foundation.store.get(&records::address(tenant, mailbox.address())).await? else { return Ok(None) };
+    let user = foundation.store.get(&records::user(tenant, holder.value.user)).await?;
+    Ok(user.and_then(|user| match user.value.external {
+        Some(ExternalUserState::Accepted { source, .. }) => Some(source),
+        _ => None,
+    }))
 }
 
 impl Loaded {
@@ -176,6 +189,9 @@ impl Loaded {
             Err(code) => (PersonRecords::default(), Some(code)),
         };
         let mut loaded = Self { refused, ..Self::of(&records) };
+        if refused == Some(Code::BoundToAnotherIdentity) {
+            loaded.own_way = own_way(foundation, tenant, journey).await?;
+        }
         loaded.session = session.filter(|_| loaded.user.is_some()).cloned();
         loaded.invitation = invitation.as_ref().filter(|_| opened.is_some() && refused.is_none()).map(|read| read.value.clone());
         records.find_invitation(foundation, tenant, invitation).await?;

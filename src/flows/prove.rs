@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        EmailAddress, FederationId, InvitationId, LanguageTag, UserId, WebUrl,
+        EmailAddress, FederationId, LanguageTag, UserId, WebUrl,
         federation::Federation,
         invitation::Invitation,
         tenant::{AliasRedemption, IdentitySource},
@@ -120,8 +120,8 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let by_address = records::address(tenant, &address).key().clone();
     let invitation = journey.invitation.as_ref().map(|opened| records::invitation(tenant, opened.id).key().clone());
     let index: Vec<_> = [by_identity, by_address].into_iter().chain(invitation).collect();
-    let (asked, found) =
-        vestibule.passcodes.ask(&view.tenant, &address, client, invited_by_link(journey, &address), &index).await?;
+    let asks = (client, invited_by_link(journey, &address));
+    let (asked, found) = vestibule.passcodes.ask(&view.tenant, &journey.id.0, &address, asks, &index).await?;
     let mut found = found.into_iter();
     let mut holder = || take::<UserRef>(&mut found).map_err(StoreError::refusal);
     let holder = holder()?.or(holder()?).map(|index| index.value);
@@ -137,9 +137,10 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     Ok(())
 }
 
-/// The invitation whose link was opened, if it went to this address.
-fn invited_by_link(journey: &Journey, address: &EmailAddress) -> Option<InvitationId> {
-    journey.invitation.as_ref().filter(|opened| opened.address.as_ref() == Some(address)).map(|opened| opened.id)
+/// The guest by whose invitation's link the journey began, if it went to this address. Not the invitation: whoever may invite
+/// could make as many as they like.
+fn invited_by_link(journey: &Journey, address: &EmailAddress) -> Option<UserId> {
+    journey.invitation.as_ref().filter(|opened| opened.address.as_ref() == Some(address)).map(|opened| opened.user)
 }
 
 /// Whether the ticket of an open invitation lets somebody come with `address`. Whoever has it may then have a code sent there,
@@ -181,7 +182,7 @@ async fn mail_code(
         })?;
         Ok(vestibule.outbox.enqueue(batch, view.tenant.id, &mail, code.expires, code.decoy))
     };
-    vestibule.passcodes.send(asked, &journey.id.0, addressee.known, enqueue).await?;
+    vestibule.passcodes.send(asked, addressee.known, enqueue).await?;
     journey.code_sent = Some(vestibule.foundation.now());
     journey.codes_sent = journey.codes_sent.saturating_add(1);
     Ok(())
@@ -201,8 +202,8 @@ pub async fn send_mailbox_code(
 ) -> Result<(), Code> {
     let tenant = view.tenant.id;
     let index = [records::address(tenant, mailbox).key().clone()];
-    let (asked, found) =
-        vestibule.passcodes.ask(&view.tenant, mailbox, client, invited_by_link(journey, mailbox), &index).await?;
+    let asks = (client, invited_by_link(journey, mailbox));
+    let (asked, found) = vestibule.passcodes.ask(&view.tenant, &journey.id.0, mailbox, asks, &index).await?;
     let holder: Option<Stored<UserRef>> = take(&mut found.into_iter()).map_err(StoreError::refusal)?;
     let invited = vestibule.foundation.store.list(&records::all_invited(tenant, mailbox)).await.map_err(StoreError::refusal)?;
     let guest = holder.map(|holder| holder.value).filter(|holder| holder.guest);

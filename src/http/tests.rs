@@ -2,6 +2,7 @@
 
 mod accounts;
 mod again;
+mod allowance;
 mod browser;
 mod counted;
 mod directory_pages;

@@ -12,13 +12,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::TenantId,
     seal::KeyRing,
-    store::records::{RecordKey, kind},
+    store::{
+        Batch,
+        records::{RecordKey, Stored, kind},
+    },
 };
 
 /// How often a commit that lost a race is decided and tried again.
 pub(super) const RETRIES: usize = 16;
 
-/// How often something may be sent.
+/// How often something may be done.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     /// The least time between two.
@@ -36,6 +39,7 @@ const FAILURES_A_LOCK: u32 = 15;
 /// How long the first wait is; each further one is twice as long, up to the last.
 const FIRST_LOCK: SignedDuration = SignedDuration::from_mins(15);
 const LONGEST_LOCK: SignedDuration = SignedDuration::from_hours(24);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// A counter that nothing was added to for so long is forgotten. Longer than anything it remembers.
 const FORGET: SignedDuration = SignedDuration::from_hours(48);
 
@@ -50,14 +54,18 @@ pub(crate) enum Purpose {
     Invitation = 3,
     /// Invitations mailed to an address.
     Mail = 4,
-    /// Invitations that a person has mailed.
+    /// Invitations of a person.
     Inviter = 5,
+    /// Codes sent to an address, whoever asked for them.
+    AllCodes = 6,
+    /// Guesses at the codes of an address, whoever made them.
+    AllGuesses = 7,
 }
 
 /// The counters of one address or person (or of the few that share its place).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attempts {
-    /// When something was sent in the last 24 hours; at most as many as may be.
+    /// When something was sent, or else taken of an allowance, in the last 24 hours; at most as many as may be.
     #[serde(default)]
     sent: Vec<Timestamp>,
     /// Wrong guesses since the last right one.
@@ -101,26 +109,56 @@ impl Attempts {
         self.failures = 0;
         self.locked_until = None;
         // A code that was used is not held against its owner, who may well need the next one at once.
+        self.give_back();
+    }
+
+    /// Takes back what was counted last.
+    pub(super) fn give_back(&mut self) {
         self.sent.pop();
     }
 
-    /// Counts something that is to be sent now; `false`, and nothing counted, when there were too many.
-    #[must_use]
-    pub(crate) fn send(&mut self, now: Timestamp, allowance: Allowance) -> bool {
-        // A clock that was set back makes earlier sends count as just now, never as long ago.
+    /// Whether one more may be done now.
+    pub(super) fn has_left(&self, now: Timestamp, allowance: Allowance) -> bool {
+        // A clock that was set back makes earlier ones count as just now, never as long ago.
         let within = |span: SignedDuration| move |at: &&Timestamp| now.duration_since(**at) < span;
         let count = |span| self.sent.iter().filter(within(span)).count();
-        let day = SignedDuration::from_hours(24);
-        if self.locked(now)
-            || count(allowance.gap) > 0
-            || count(SignedDuration::from_hours(1)) >= allowance.an_hour
-            || count(day) >= allowance.a_day
-        {
+        !self.locked(now)
+            && count(allowance.gap) == 0
+            && count(SignedDuration::from_hours(1)) < allowance.an_hour
+            && count(DAY) < allowance.a_day
+    }
+
+    /// Counts something that is to be done now; `false`, and nothing counted, when there were too many.
+    #[must_use]
+    pub(crate) fn take(&mut self, now: Timestamp, allowance: Allowance) -> bool {
+        if !self.has_left(now, allowance) {
             return false;
         }
-        self.sent.retain(|at| now.duration_since(*at) < day);
+        self.sent.retain(|at| now.duration_since(*at) < DAY);
         self.sent.push(now);
         true
+    }
+}
+
+/// A counter as it was read, and as it will be.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    pub(crate) key: RecordKey<Attempts>,
+    read: Option<Stored<Attempts>>,
+    pub(crate) after: Attempts,
+}
+
+impl Counter {
+    /// A counter as it was read.
+    pub(crate) fn of(key: RecordKey<Attempts>, read: Option<Stored<Attempts>>) -> Self {
+        let after = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+        Self { key, read, after }
+    }
+
+    /// Writes it as it will be, where nobody else has written it since.
+    pub(crate) fn write(&self, batch: Batch, now: Timestamp) -> Batch {
+        let batch = batch.unchanged(&self.key, self.read.as_ref());
+        batch.put_until(&self.key, &self.after, Some(Attempts::forget_at(now)))
     }
 }
 
@@ -150,7 +188,7 @@ mod tests {
     #[test]
     fn o_04_sends_to_an_address_are_limited() {
         let mut attempts = Attempts::default();
-        let sent: Vec<_> = (0..86_400 + 3600).filter(|second| attempts.send(at(*second), FOR_ANYBODY)).collect();
+        let sent: Vec<_> = (0..86_400 + 3600).filter(|second| attempts.take(at(*second), FOR_ANYBODY)).collect();
         assert_eq!(sent[..5], [0, 30, 60, 90, 120]);
         assert_eq!(sent[5..10], [3600, 3630, 3660, 3690, 3720]);
         assert_eq!(sent[10], 86_400, "then not before a day has passed");
@@ -160,9 +198,9 @@ mod tests {
     #[test]
     fn a_clock_set_back_earns_no_codes() {
         let mut attempts = Attempts::default();
-        assert!(attempts.send(at(10_000), FOR_ANYBODY));
-        assert!(!attempts.send(at(0), FOR_ANYBODY) && !attempts.send(at(9_999), FOR_ANYBODY));
-        assert!(attempts.send(at(10_030), FOR_ANYBODY));
+        assert!(attempts.take(at(10_000), FOR_ANYBODY));
+        assert!(!attempts.take(at(0), FOR_ANYBODY) && !attempts.take(at(9_999), FOR_ANYBODY));
+        assert!(attempts.take(at(10_030), FOR_ANYBODY));
     }
 
     /// O-05: waits get longer, have an end, and a right guess ends them all.
@@ -176,7 +214,7 @@ mod tests {
             if let Some(until) = attempts.locked_until.filter(|until| at(now) < *until) {
                 let wait = until.duration_since(at(now)).as_secs();
                 assert!(attempts.locked(at(now + wait - 1)) && !attempts.locked(at(now + wait)));
-                assert!(!attempts.send(at(now), FOR_ANYBODY), "no code that could not be used");
+                assert!(!attempts.take(at(now), FOR_ANYBODY), "no code that could not be used");
                 waits.push(wait / 60);
                 now += wait;
             }

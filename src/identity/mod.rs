@@ -15,4 +15,4 @@ pub mod passcode;
 pub mod passkey;
 pub mod upstream;
 
-pub(crate) use attempts::{Allowance, Attempts, LimiterClock, Purpose};
+pub(crate) use attempts::{Allowance, Attempts, Counter, LimiterClock, Purpose};

@@ -14,10 +14,10 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::attempts::{Attempts, FOR_ANYBODY, Purpose, RETRIES};
+use super::attempts::{Attempts, Counter, FOR_ANYBODY, Purpose, RETRIES};
 use crate::{
     clock::{Clock, Entropy},
-    domain::{EmailAddress, InvitationId, TenantId, VerifiedEmail, tenant::Tenant},
+    domain::{EmailAddress, TenantId, UserId, VerifiedEmail, tenant::Tenant},
     error::Code,
     seal::KeyRing,
     secret::{Secret, constant_time_eq},
@@ -27,8 +27,10 @@ use crate::{
     },
 };
 
+mod counters;
 mod limits;
 
+use counters::{CounterKeys, Counters};
 use limits::SendLimits;
 
 /// How many digits a code has: 26.6 bits, so that one guess each at 100,000 addresses hits nothing in most cases.
@@ -60,14 +62,21 @@ pub struct Sent {
     pub expires: Timestamp,
 }
 
-/// Somebody who may ask for a code for an address, as far as the memory of this server knows; and what the store has counted
-/// against the address.
-#[derive(Debug)]
+/// Somebody who may ask for a code for an address in a journey, as far as the memory of this server knows; and what the store
+/// knows of the code that they have, and has counted against the address.
 pub struct Asked<'a> {
     tenant: &'a Tenant,
+    journey: [u8; 16],
     address: &'a EmailAddress,
-    key: RecordKey<Attempts>,
-    counter: Option<Stored<Attempts>>,
+    place: Place,
+    challenge: Option<Stored<Challenge>>,
+    counters: Counters,
+}
+
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// What the store knows of a code.
@@ -79,6 +88,13 @@ pub(crate) struct Challenge {
     guesses: u8,
     /// From when on the record is absent.
     expires: Timestamp,
+}
+
+impl Challenge {
+    /// Whether it was guessed at too often.
+    fn is_dead(&self) -> bool {
+        self.guesses >= GUESSES
+    }
 }
 
 /// Sends and verifies one-time passcodes.
@@ -103,8 +119,9 @@ impl Passcodes {
         Self { limits: SendLimits::new(clock.clone()), store, ring, clock, entropy }
     }
 
-    /// Asks whether a code may be sent to `address` for `client`, who may have opened the link of an invitation to that address
-    /// (`invited`). What is counted against the address is read, and what is `beside` it in the same round trip.
+    /// Asks whether a code may be sent to `address` in this journey for `client`, who may have opened the link of an invitation
+    /// to that address (`invited`: whose). What is counted against the address is read, and what is `beside` it in the same
+    /// round trip.
     ///
     /// # Errors
     /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
@@ -112,19 +129,17 @@ impl Passcodes {
     pub async fn ask<'a>(
         &self,
         tenant: &'a Tenant,
+        journey: &[u8; 16],
         address: &'a EmailAddress,
-        client: IpAddr,
-        invited: Option<InvitationId>,
+        (client, invited): (IpAddr, Option<UserId>),
         beside: &[Key],
     ) -> Result<(Asked<'a>, Vec<Option<Entry>>), Code> {
         if !self.limits.admit(tenant.id, client) {
             return Err(Code::TooManyCodes);
         }
-        let key = self.counter(tenant.id, address, invited);
-        let keys: Vec<_> = std::iter::once(key.key()).chain(beside).cloned().collect();
-        let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
-        let counter = take(&mut entries).map_err(StoreError::refusal)?;
-        Ok((Asked { tenant, address, key, counter }, entries.collect()))
+        let place = self.place(tenant.id, journey, address, invited);
+        let (challenge, counters, beside) = self.read(&place, beside).await?;
+        Ok((Asked { tenant, journey: *journey, address, place, challenge, counters }, beside))
     }
 
     /// Whether an invitation may be mailed to `address` once more, for `client`: as often as codes are, each counted by itself.
@@ -142,19 +157,18 @@ impl Passcodes {
         loop {
             let now = self.clock.now();
             let read = self.store.get(&counter).await.map_err(StoreError::refusal)?;
-            let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            if !attempts.send(now, FOR_ANYBODY) {
+            let mut counted = Counter::of(counter.clone(), read);
+            if !counted.after.take(now, FOR_ANYBODY) {
                 return Ok(false);
             }
-            let batch = Batch::new(Partition::Tenant(tenant)).unchanged(&counter, read.as_ref());
-            let batch = batch.put_until(&counter, &attempts, Some(Attempts::forget_at(now)));
+            let batch = counted.write(Batch::new(Partition::Tenant(tenant)), now);
             if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
                 return Ok(true);
             }
         }
     }
 
-    /// Makes a code for who `asked` in this journey, and queues its mail in the same commit: `enqueue` adds it to the batch.
+    /// Makes a code for who `asked`, and queues its mail in the same commit: `enqueue` adds it to the batch.
     /// For an address that is not `known` all is done in the same way, with a decoy.
     ///
     /// When the address has had too many codes the answer is the same, and there is no new code. An earlier code of this
@@ -167,34 +181,30 @@ impl Passcodes {
     pub async fn send(
         &self,
         asked: Asked<'_>,
-        journey: &[u8; 16],
         known: bool,
         enqueue: impl Fn(Batch, &NewCode) -> Result<Batch, Code>,
     ) -> Result<Sent, Code> {
-        let Asked { tenant, address, key: counter, counter: mut read } = asked;
+        let Asked { tenant, journey, address, place, challenge: mut before, mut counters } = asked;
         let now = self.clock.now();
         let life = SignedDuration::from_mins(tenant.policy.passcode_minutes.clamp(1, 30).into());
         let expires = now.saturating_add(life).unwrap_or(Timestamp::MAX);
         let code = NewCode { digits: random_digits(&*self.entropy), expires, decoy: !known };
-        let mut mac = self.mac(tenant.id, journey, address, code.digits.expose());
+        let mut mac = self.mac(tenant.id, &journey, address, code.digits.expose());
         if code.decoy {
             self.entropy.fill(&mut mac);
         }
-        let challenge = (self.challenge_key(tenant.id, journey, address), Challenge { mac, guesses: 0, expires });
+        let challenge = Challenge { mac, guesses: 0, expires };
         let mut races = Races::at_most(RETRIES);
         loop {
-            let mut attempts = read.as_ref().map(|read| read.value.clone()).unwrap_or_default();
-            if !attempts.send(now, FOR_ANYBODY) {
+            if !counters.send(now, before.is_some_and(|before| before.value.is_dead())) {
                 return Ok(Sent { expires });
             }
-            let batch = Batch::new(Partition::Tenant(tenant.id))
-                .put_until(&challenge.0, &challenge.1, Some(expires))
-                .unchanged(&counter, read.as_ref())
-                .put_until(&counter, &attempts, Some(Attempts::forget_at(now)));
+            let batch = Batch::new(place.partition).put_until(&place.challenge, &challenge, Some(expires));
+            let batch = counters.write_sent(batch, now);
             if races.won(self.store.commit(enqueue(batch, &code)?).await).map_err(StoreError::refusal)? {
                 return Ok(Sent { expires });
             }
-            read = self.store.get(&counter).await.map_err(StoreError::refusal)?;
+            (before, counters, _) = self.read(&place, &[]).await?;
         }
     }
 
@@ -204,49 +214,41 @@ impl Passcodes {
     ///
     /// # Errors
     /// [`Code::CodeWrong`]; [`Code::CodeExpired`] when there is no code, or it was used, or guessed at too often;
-    /// [`Code::TooManyCodes`] while the address has to wait after many wrong guesses; [`Code::StoreUnavailable`].
+    /// [`Code::TooManyCodes`] while the address has to wait after many wrong guesses, in a row or in a day;
+    /// [`Code::StoreUnavailable`].
     pub async fn verify(
         &self,
         tenant: TenantId,
         journey: &[u8; 16],
         address: &EmailAddress,
         typed: &str,
-        invited: Option<InvitationId>,
+        invited: Option<UserId>,
         beside: &[Key],
     ) -> Result<(VerifiedEmail, Vec<Option<Entry>>), Code> {
         // What cannot be a code is not worth a guess.
         let digits = typed_digits(typed).ok_or(Code::CodeWrong)?;
-        let place = Place {
-            challenge: self.challenge_key(tenant, journey, address),
-            counter: self.counter(tenant, address, invited),
-            partition: Partition::Tenant(tenant),
-        };
+        let place = self.place(tenant, journey, address, invited);
         let offered = self.mac(tenant, journey, address, digits.expose());
         let mut races = Races::at_most(RETRIES);
         loop {
             let now = self.clock.now();
-            let (challenge, counter, beside) = self.read(&place, beside).await?;
-            let mut attempts = counter.as_ref().map(|read| read.value.clone()).unwrap_or_default();
+            let (challenge, mut counters, beside) = self.read(&place, beside).await?;
             let mut read = challenge.ok_or(Code::CodeExpired)?;
-            if attempts.locked(now) {
+            if counters.are_used_up(now) {
                 return Err(Code::TooManyCodes);
             }
-            if read.value.guesses >= GUESSES {
+            if read.value.is_dead() {
                 return Err(Code::CodeExpired);
             }
-            // Counted first, so that a right answer forgives this guess, too.
-            attempts.guess(now);
             let right = constant_time_eq(&offered, &read.value.mac);
             let mut batch = Batch::new(place.partition).unchanged(&place.challenge, Some(&read));
             if right {
-                attempts.forgive();
                 batch = batch.delete(&place.challenge);
             } else {
                 read.value.guesses += 1;
                 batch = batch.put_until(&place.challenge, &read.value, Some(read.value.expires));
             }
-            batch = batch.unchanged(&place.counter, counter.as_ref());
-            batch = batch.put_until(&place.counter, &attempts, Some(Attempts::forget_at(now)));
+            batch = counters.write_guess(batch, right, now);
             // Nobody learns which it was before the guess is counted, or the code used up (checklist O-01, O-03, O-09): of
             // many guesses at once one is counted a round, and the others are judged by what it has left.
             if races.won(self.store.commit(batch).await).map_err(StoreError::refusal)? {
@@ -257,23 +259,22 @@ impl Passcodes {
     }
 
     async fn read(&self, place: &Place, beside: &[Key]) -> Result<Found, Code> {
-        let keys: Vec<_> = [place.challenge.key(), place.counter.key()].into_iter().chain(beside).cloned().collect();
+        let own = std::iter::once(place.challenge.key()).chain(place.counters.keys());
+        let keys: Vec<_> = own.chain(beside).cloned().collect();
         let mut entries = self.store.entries(&keys).await.map_err(StoreError::refusal)?.into_iter();
         let challenge = take(&mut entries).map_err(StoreError::refusal)?;
-        let counter = take(&mut entries).map_err(StoreError::refusal)?;
-        Ok((challenge, counter, entries.collect()))
+        let counters = place.counters.take(&mut entries).map_err(StoreError::refusal)?;
+        Ok((challenge, counters, entries.collect()))
     }
 
-    /// What is counted against an address. Whoever has the link of an invitation to it is counted by that: strangers, who can use
-    /// up the codes of an address that they know, and have it wait by wrong guesses, do not keep its holder out (checklist O-05).
-    fn counter(&self, tenant: TenantId, address: &EmailAddress, invited: Option<InvitationId>) -> RecordKey<Attempts> {
-        let address = address.as_str().as_bytes();
-        // No address has a zero in it.
-        let subject = invited.map_or_else(|| address.to_vec(), |id| [address, b"\0", id.as_bytes()].concat());
-        Attempts::key(&self.ring, tenant, Purpose::Passcode, &subject)
+    fn place(&self, tenant: TenantId, journey: &[u8; 16], address: &EmailAddress, invited: Option<UserId>) -> Place {
+        Place {
+            challenge: self.challenge_key(tenant, journey, address),
+            counters: CounterKeys::new(&self.ring, tenant, address, invited),
+            partition: Partition::Tenant(tenant),
+        }
     }
 
-    /// The address is in the name, too: a guess for an address that no code was asked for counts against nobody.
     fn challenge_key(&self, tenant: TenantId, journey: &[u8; 16], address: &EmailAddress) -> RecordKey<Challenge> {
         let hash = self.ring.keyed_hash("passcode address", address.as_str().as_bytes());
         RecordKey::in_tenant(tenant, kind::PASSCODE, &[journey, &hash[..16]])
@@ -287,12 +288,12 @@ impl Passcodes {
 }
 
 /// A code, its counters, and what was read beside them.
-type Found = (Option<Stored<Challenge>>, Option<Stored<Attempts>>, Vec<Option<Entry>>);
+type Found = (Option<Stored<Challenge>>, Counters, Vec<Option<Entry>>);
 
 /// Where a code and its counters are.
 struct Place {
     challenge: RecordKey<Challenge>,
-    counter: RecordKey<Attempts>,
+    counters: CounterKeys,
     partition: Partition,
 }
 

@@ -189,7 +189,10 @@ impl Administration<'_> {
         changes.tell(told.to(user));
         let link = Invitation::link(&self.foundation.public_url, tenant, invitation.id, &ticket);
         let mail = match &invite.send {
-            None => Posted::Nothing,
+            None => {
+                self.count(changes, &[], moment.now).await?;
+                Posted::Nothing
+            }
             Some(message) => {
                 let to = invitation.address.as_ref().ok_or(Code::AddressMissing)?;
                 let inviter = self.user_of(&invitation.invited_by).await?;
@@ -228,6 +231,7 @@ impl Administration<'_> {
             self.foundation.store.get(&blocked).await.map(|blocked| blocked.is_some()).map_err(StoreError::refusal)
         };
         if wants_none(letter.to).await? {
+            self.count(changes, &[], moment.now).await?;
             let state = DeliveryState::Suppressed { at: moment.now };
             let delivery = Delivery { invitation: invitation.id, attempts: 0, last_error: None, state };
             changes.write(|batch| batch.put(&records::delivery(tenant, invitation.id), &delivery));
@@ -238,7 +242,8 @@ impl Administration<'_> {
             Some(cc) if !wants_none(cc).await? => Some(cc),
             _ => None,
         };
-        self.count_mails(changes, std::iter::once(letter.to).chain(cc), moment.now).await?;
+        let addressees: Vec<_> = std::iter::once(letter.to).chain(cc).collect();
+        self.count(changes, &addressees, moment.now).await?;
         let mail = letter.mail(self.sender).map_err(|_| Code::Internal)?;
         changes.write(|batch| outbox.enqueue_invitation(batch, tenant, &mail, invitation));
         if let Some(cc) = cc {

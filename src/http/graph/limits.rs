@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::Caller;
 use crate::{
     clock::Clock,
-    domain::{AppId, TenantId},
+    domain::{AppId, TenantId, UserId},
     error::Code,
     identity::LimiterClock,
     odata::Error,
@@ -27,6 +27,8 @@ use crate::{
 
 /// Whatever may mail an invitation: 150 in 5 s a tenant, for all apps together (b2b-facts section 12).
 const INVITATIONS: (u32, Duration) = (150, Duration::from_secs(5));
+/// The same of one person: a tenth, so that nobody uses up what belongs to all.
+const INVITATIONS_OF_ONE: (u32, Duration) = (15, Duration::from_secs(5));
 /// All requests of one app: 2,000 in 10 s. Items of batches count.
 const REQUESTS: (u32, Duration) = (2_000, Duration::from_secs(10));
 /// Long readings of one app of a tenant at once.
@@ -41,6 +43,7 @@ pub(super) struct Limits {
     clock: LimiterClock,
     apps: Keyed<(TenantId, AppId)>,
     invitations: Keyed<TenantId>,
+    inviters: Keyed<(TenantId, UserId)>,
     readings: Arc<Readings>,
     asked: AtomicU32,
 }
@@ -51,6 +54,7 @@ impl Limits {
         Self {
             apps: RateLimiter::dashmap_with_clock(quota(REQUESTS), clock.clone()),
             invitations: RateLimiter::dashmap_with_clock(quota(INVITATIONS), clock.clone()),
+            inviters: RateLimiter::dashmap_with_clock(quota(INVITATIONS_OF_ONE), clock.clone()),
             readings: Arc::new(Readings::new()),
             asked: AtomicU32::new(0),
             clock,
@@ -65,13 +69,14 @@ impl Limits {
         if self.asked.fetch_add(1, Ordering::Relaxed) % CLEAN_UP == CLEAN_UP - 1 {
             self.apps.retain_recent();
             self.invitations.retain_recent();
+            self.inviters.retain_recent();
         }
         // Who runs the server is kept from it by nobody.
         let Some(app) = caller.app() else { return Ok(()) };
         self.apps.check_key(&(caller.tenant(), app)).map_err(|until| self.later(until))
     }
 
-    /// Takes down one request that may mail an invitation of a tenant.
+    /// Takes down one request that may mail an invitation of a tenant: first of the person who acts, if one does.
     ///
     /// # Errors
     /// 429.
@@ -79,7 +84,14 @@ impl Limits {
         if caller.app().is_none() {
             return Ok(());
         }
-        self.invitations.check_key(&caller.tenant()).map_err(|until| self.later(until))
+        self.admit_inviter(caller.tenant(), caller.user())
+    }
+
+    fn admit_inviter(&self, tenant: TenantId, person: Option<UserId>) -> Result<(), Error> {
+        if let Some(person) = person {
+            self.inviters.check_key(&(tenant, person)).map_err(|until| self.later(until))?;
+        }
+        self.invitations.check_key(&tenant).map_err(|until| self.later(until))
     }
 
     fn later(&self, until: governor::NotUntil<Nanos>) -> Error {
@@ -187,6 +199,20 @@ mod tests {
         greedy.push(begin(1).expect("leave again"));
         drop((greedy, other));
         assert!(readings.going_on.lock().unwrap().is_empty());
+    }
+
+    /// O-04: one person who invites without end leaves the tenant's quota to others.
+    #[test]
+    fn o_04_one_person_does_not_use_up_the_invitations_of_a_tenant() {
+        let limits = Limits::new(Arc::new(crate::clock::ManualClock::new("2026-11-22T12:00:00Z".parse().unwrap())));
+        let tenant = TenantId(uuid::Uuid::nil());
+        let admitted = |times, person: Option<u128>| {
+            let person = person.map(|number| UserId(uuid::Uuid::from_u128(number)));
+            (0..times).filter(|_| limits.admit_inviter(tenant, person).is_ok()).count()
+        };
+        assert_eq!(admitted(571, Some(1)), 15);
+        assert_eq!(admitted(1, Some(2)), 1, "other people are not concerned");
+        assert_eq!(admitted(571, None), 134, "nor are apps");
     }
 
     /// However many pieces one reads, another waits for no more than those that asked before it.

@@ -87,6 +87,14 @@ async fn send_code(mut open: Open) -> Response {
     }
 }
 
+/// Says why a code did not count. Where there is none that could, the page offers to send one: none is on its way.
+pub(super) fn refuse_code(mut open: Open, code: Code) -> Response {
+    if code == Code::CodeExpired {
+        open.journey.code_sent = None;
+    }
+    open.go_back(code)
+}
+
 async fn code(mut open: Open, form: &Form) -> Response {
     crash::point("passcode-received");
     let typed = form.get("code").unwrap_or_default();
@@ -95,7 +103,7 @@ async fn code(mut open: Open, form: &Form) -> Response {
             crash::point("passcode-verified");
             take_the_place(open).await
         }
-        Err(code) => open.go_back(code),
+        Err(code) => refuse_code(open, code),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 
-use super::{Open, steps};
+use super::{Open, forms, steps};
 use crate::{
     domain::{
         EmailAddress,
@@ -36,6 +36,7 @@ pub(super) fn show(open: Open, loaded: &Loaded, mailbox: &EmailAddress, error: O
         mailbox: if typed { mailbox.to_string() } else { mailbox.masked() },
         other: errand.then(|| open.start_again()),
         sent: open.journey.code_sent.is_some(),
+        of_invited: open.journey.is_of_invited(mailbox),
         action: open.form(Action::Mailbox),
         send: open.form(Action::SendMailboxCode),
         minutes: open.view.tenant.policy.passcode_minutes.into(),
@@ -69,7 +70,7 @@ pub(super) async fn take_code(mut open: Open, form: &Form) -> Response {
     let view = open.view.clone();
     match prove::verify_mailbox(&open.visit.vestibule, &view, &mut open.journey, &mailbox, typed).await {
         Ok(()) => open.go_on(),
-        Err(code) => open.go_back(code),
+        Err(code) => forms::refuse_code(open, code),
     }
 }
 

@@ -56,14 +56,28 @@ pub(super) struct Open {
 pub async fn show(State(_): State<Arc<Vestibule>>, Path((authority, id)): Path<(String, String)>, visit: Visit) -> Response {
     match Open::find(visit, &authority, &id).await {
         Ok(mut open) => {
-            if open.visit.query() == Some("with=code") {
-                open.journey.choose(IdentitySource::OneTimePasscode);
+            if let Some(source) = open.visit.query().and_then(chosen) {
+                open.journey.choose(source);
             }
             let trouble = open.journey.trouble.take().and_then(Code::numbered);
             steps::show(open, trouble).await
         }
         Err(response) => *response,
     }
+}
+
+/// The link of a refusal that leads on in another way.
+fn with(source: IdentitySource) -> &'static str {
+    match source {
+        IdentitySource::HomeOrganisation => "with=organisation",
+        IdentitySource::OneTimePasscode => "with=code",
+        IdentitySource::LocalAccount => "with=account",
+    }
+}
+
+fn chosen(query: &str) -> Option<IdentitySource> {
+    use IdentitySource::{HomeOrganisation, LocalAccount, OneTimePasscode};
+    [HomeOrganisation, OneTimePasscode, LocalAccount].into_iter().find(|source| with(*source) == query)
 }
 
 impl Open {

@@ -156,11 +156,13 @@ fn passcode(open: Open, error: Option<Code>) -> Response {
         let shown = SendCode { chrome, action, invited, email, of_invited, other_ways, error };
         return page(open, shown);
     }
+    let of_invited = open.journey.address.as_ref().is_some_and(|address| open.journey.is_of_invited(address));
     let shown = EnterCode {
         chrome,
         action: open.form(Action::Code),
         send: open.form(Action::SendCode),
         email,
+        of_invited,
         minutes: open.view.tenant.policy.passcode_minutes.into(),
         resent: open.journey.codes_sent > 1 && error.is_none(),
         other_ways,
@@ -201,19 +203,15 @@ pub(super) fn refuse(mut open: Open, loaded: &Loaded, code: Code) -> Response {
     let again =
         matches!(code, Code::InvitationExpired | Code::InvitationReplaced | Code::InvitationLinkNeeded | Code::NotInvited);
     refusal.send_again = again.then(|| Path::SendAgain(open.view.tenant.id).to_string().into());
-    let home = matches!(
-        code,
-        Code::HomeUnreachable
-            | Code::HomeAnswerInvalid
-            | Code::HomeRefused
-            | Code::EmailUnverified
-            | Code::BoundToAnotherIdentity
-    );
-    if let (true, Some(address)) = (home, &open.journey.address) {
-        // Who cannot come in through the home organisation may prove the mailbox, where the tenant offers it.
-        let offers_code = ways(&open.view, address).contains(&IdentitySource::OneTimePasscode);
-        let with_code = format!("{}?with=code", Path::Journey(open.view.tenant.id, open.journey.id));
-        refusal.with_code = offers_code.then(|| with_code.into());
+    let home = matches!(code, Code::HomeUnreachable | Code::HomeAnswerInvalid | Code::HomeRefused | Code::EmailUnverified);
+    if let (true, Some(address)) = (home || code == Code::BoundToAnotherIdentity, &open.journey.address) {
+        // Who cannot come in through the home organisation may prove the mailbox, where the tenant offers it; who is known to
+        // come in another way, in that. What was refused is not offered once more.
+        let tried = open.journey.proof.as_ref().map(|proof| proof.identity.source);
+        let other = loaded.own_way.unwrap_or(IdentitySource::OneTimePasscode);
+        let offered = tried != Some(other) && ways(&open.view, address).contains(&other);
+        let path = Path::Journey(open.view.tenant.id, open.journey.id);
+        refusal.in_another_way = offered.then(|| (other, format!("{path}?{}", super::with(other)).into()));
         let organisation = open.view.federation_for(&address.domain());
         refusal.home_organisation = organisation.map(|federation| federation.display_name.clone());
     }

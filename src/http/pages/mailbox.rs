@@ -30,6 +30,8 @@ pub struct ProveMailbox {
     pub other: Option<Link>,
     /// Whether a code was asked for.
     pub sent: bool,
+    /// Whether it is the one that was invited, by the link that was opened: then a code was sent there.
+    pub of_invited: bool,
     /// Where the code is posted to.
     pub action: Link,
     /// Where the button that asks for a code posts to.

@@ -3,8 +3,8 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::{Chrome, Contact, Field, Link, Page, page_response};
-use crate::error::Code;
+use super::{Chrome, Contact, Field, Link, Page, page_response, sign_in::way_key};
+use crate::{domain::tenant::IdentitySource, error::Code};
 
 /// A refusal. Its status is the code's.
 #[derive(Clone, Debug, Template)]
@@ -26,8 +26,9 @@ pub struct Refusal {
     pub start_again: Option<Link>,
     /// A way on that the code's next step speaks of, such as the page of the terms that are owed.
     pub go_on: Option<Link>,
-    /// The page that mails a code, for somebody whom the home organisation did not bring in.
-    pub with_code: Option<Link>,
+    /// Another way to sign in, and its page: a mailed code, for somebody whom the home organisation did not bring in, or the
+    /// one that their account is bound to.
+    pub in_another_way: Option<(IdentitySource, Link)>,
     /// Where an invitation can be sent once more, where that may help.
     pub send_again: Option<Link>,
     /// The apps panel, for somebody who may open it.
@@ -51,7 +52,7 @@ impl Refusal {
             organisation_form: None,
             start_again: None,
             go_on: None,
-            with_code: None,
+            in_another_way: None,
             send_again: None,
             apps: None,
             leave: None,
@@ -69,7 +70,7 @@ impl Refusal {
     fn is_next(&self, way: WayOn) -> bool {
         let ways = [
             (WayOn::GoOn, self.go_on.is_some()),
-            (WayOn::WithCode, self.with_code.is_some()),
+            (WayOn::InAnotherWay, self.in_another_way.is_some()),
             (WayOn::Organisation, self.organisation_form.is_some()),
             (WayOn::SwitchAccount, self.switching_helps()),
             (WayOn::StartAgain, self.start_again.is_some()),
@@ -77,6 +78,19 @@ impl Refusal {
             (WayOn::Apps, self.apps.is_some()),
         ];
         ways.into_iter().find(|(_, there)| *there).is_some_and(|(next, _)| next == way)
+    }
+
+    /// The id of the button that leads on in another way.
+    fn way_id(source: &IdentitySource) -> &'static str {
+        match source {
+            IdentitySource::HomeOrganisation => "with-organisation",
+            IdentitySource::OneTimePasscode => "with-code",
+            IdentitySource::LocalAccount => "with-account",
+        }
+    }
+
+    fn way_key(&self, source: &IdentitySource) -> &'static str {
+        way_key(*source, self.home_organisation.is_some())
     }
 
     fn has_details(&self) -> bool {
@@ -88,7 +102,7 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WayOn {
     GoOn,
-    WithCode,
+    InAnotherWay,
     Organisation,
     SwitchAccount,
     StartAgain,

@@ -101,6 +101,7 @@ impl Filling {
             action: self.link("/journey/x/code"),
             send: self.link("/journey/x/send"),
             email: self.text("ada.lovelace@fabrikam.example"),
+            of_invited: false,
             minutes: 10,
             resent: false,
             other_ways: Vec::new(),
@@ -244,7 +245,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             },
         ),
         sample("enter-code", fill.code()),
-        sample("enter-code-error", EnterCode { error: Some(Code::CodeWrong), ..fill.code() }),
+        sample("enter-code-error", EnterCode { error: Some(Code::CodeWrong), of_invited: true, ..fill.code() }),
         sample(
             "enter-code-resent",
             EnterCode { resent: true, other_ways: vec![fill.way(IdentitySource::HomeOrganisation, None)], ..fill.code() },
@@ -353,7 +354,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
             Refusal {
                 expected_organisation: fill.some("Contoso (contoso.example)"),
                 home_organisation: fill.some("Fabrikam"),
-                with_code: Some(fill.link("/journey/x")),
+                in_another_way: Some((IdentitySource::OneTimePasscode, fill.link("/journey/x"))),
                 ..refusal(Code::HomeUnreachable)
             },
         ),

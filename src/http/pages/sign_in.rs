@@ -41,14 +41,19 @@ pub struct OtherWay {
     pub action: Link,
 }
 
+/// The words for a way to sign in, with the home organisation's name where it is `named`.
+pub(super) fn way_key(source: IdentitySource, named: bool) -> &'static str {
+    match source {
+        IdentitySource::HomeOrganisation if named => "way-organisation-named",
+        IdentitySource::HomeOrganisation => "way-organisation",
+        IdentitySource::OneTimePasscode => "way-code",
+        IdentitySource::LocalAccount => "way-account",
+    }
+}
+
 impl OtherWay {
     fn phrase_key(&self) -> &'static str {
-        match (self.source, &self.organisation) {
-            (IdentitySource::HomeOrganisation, Some(_)) => "way-organisation-named",
-            (IdentitySource::HomeOrganisation, None) => "way-organisation",
-            (IdentitySource::OneTimePasscode, _) => "way-code",
-            (IdentitySource::LocalAccount, _) => "way-account",
-        }
+        way_key(self.source, self.organisation.is_some())
     }
 
     fn organisation_name(&self) -> &str {
@@ -93,7 +98,8 @@ pub struct SendCode {
     pub error: Option<Code>,
 }
 
-/// Asks for the code that was mailed, or was not: the page is the same. Posts `code`.
+/// Asks for the code that was mailed, or was not: the page is the same, but for who has the link of an invitation there.
+/// Posts `code`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "enter_code.html")]
 pub struct EnterCode {
@@ -105,6 +111,8 @@ pub struct EnterCode {
     pub send: Link,
     /// The address as it was typed.
     pub email: String,
+    /// Whether it is the one that was invited, by the link that was opened: then a code was sent there.
+    pub of_invited: bool,
     /// How many minutes a code lives.
     pub minutes: u32,
     /// Whether this is the answer to asking for another code.

@@ -221,6 +221,19 @@ impl Site {
         found.map(|(_, code)| code)
     }
 
+    /// How many mails wait for somebody, and how many for nobody.
+    pub(super) async fn mails(&self) -> (usize, usize) {
+        let mails = self.house.foundation.store.list(&outbox_items(tenant())).await.unwrap();
+        self.store.take();
+        let decoys = mails.iter().filter(|mail| {
+            let OutboxState::Queued { sealed } = &mail.value.state else { return false };
+            let purpose = [b"outbox", tenant().as_bytes().as_slice(), mail.value.id.0.as_bytes()].concat();
+            self.house.foundation.ring.open::<Content>(&purpose, sealed).unwrap().decoy
+        });
+        let decoys = decoys.count();
+        (mails.len() - decoys, decoys)
+    }
+
     /// Goes on in another browser, whose cookies these are, and takes down those of this one.
     pub(super) fn change_browser(&mut self, cookies: &mut BTreeMap<String, String>) {
         std::mem::swap(&mut self.cookies, cookies);

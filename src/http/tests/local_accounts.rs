@@ -232,6 +232,27 @@ async fn who_lost_it_proves_the_mailbox_and_sets_it_up_anew() {
     assert!(landed(&walk.sign_in_with_passkey(&mut authenticator).await));
 }
 
+/// Who has an account here and proves the mailbox instead is led to the account, where it can be set up anew.
+#[tokio::test]
+async fn a_code_for_somebody_with_an_account_leads_on_to_the_account() {
+    let mut walk = walk().await;
+    let page = walk.arrive_to_set_up().await;
+    let review = walk.with_password(&page, GOOD).await;
+    walk.agree(&review).await;
+    walk.site.wait(60);
+    walk.site.change_browser(&mut BTreeMap::new());
+    let page = walk.arrive(MARIA).await;
+    let page = walk.press("send code", "code page", &page, "send-code", &[]).await;
+    let code = walk.site.code_to(MARIA).await.unwrap();
+    let refused = walk.press("code", "refusal", &page, "code", &[("code", &code)]).await;
+    assert!(refuses(&refused, Code::BoundToAnotherIdentity), "{}", refused.body);
+    assert!(has(&refused, "with-account") && !has(&refused, "with-code"), "{}", refused.body);
+    let path = format!("/{}/journey/{}?with=account", tenant(), walk.site.journey().id);
+    assert!(refused.body.contains(&path), "{}", refused.body);
+    let page = walk.get("account page", &path).await;
+    assert!(has(&page, "password") && has(&page, "set-up"), "{}", page.body);
+}
+
 /// A guest keeps the source they redeemed with until an administrator resets redemption.
 #[tokio::test]
 async fn who_redeemed_in_another_way_sets_up_no_account() {

@@ -12,6 +12,7 @@ impl Filling {
             sent: false,
             action: self.link("/journey/x/mailbox"),
             send: self.link("/journey/x/send-mailbox-code"),
+            of_invited: false,
             minutes: 10,
             resent: false,
             error: None,
@@ -40,7 +41,10 @@ impl Filling {
 pub(super) fn all(fill: Filling) -> Vec<Sample> {
     vec![
         sample("prove-mailbox", fill.mailbox()),
-        sample("prove-mailbox-error", ProveMailbox { sent: true, error: Some(Code::CodeWrong), resent: true, ..fill.mailbox() }),
+        sample(
+            "prove-mailbox-error",
+            ProveMailbox { sent: true, error: Some(Code::CodeWrong), resent: true, of_invited: true, ..fill.mailbox() },
+        ),
         sample(
             "prove-mailbox-address",
             ProveMailbox {
