@@ -75,13 +75,13 @@ fn is_of(mark: Option<&Barred>, user: UserId) -> bool {
 }
 
 impl Administration<'_> {
-    /// Whether who acts may invite an address that a deleted user may have had who was blocked.
-    pub(super) async fn check_bar(&self, address: &EmailAddress) -> Result<(), Code> {
-        if may_let_in(self.actor, &self.view.apps) {
-            return Ok(());
-        }
+    /// Whether a deleted user may have had an address who was blocked.
+    ///
+    /// # Errors
+    /// [`Code::InviteeBarred`] when it is so, and who acts may not let them in again.
+    pub(super) async fn check_bar(&self, address: &EmailAddress) -> Result<bool, Code> {
         let mark = records::barred_address(self.tenant(), address);
         let barred = self.foundation.store.get(&mark).await.map_err(StoreError::refusal)?.is_some();
-        if barred { Err(Code::InviteeBarred) } else { Ok(()) }
+        if barred && !may_let_in(self.actor, &self.view.apps) { Err(Code::InviteeBarred) } else { Ok(barred) }
     }
 }
