@@ -58,6 +58,7 @@ fn lines(user: &Value) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("Name", text(&user["displayName"])),
         ("Mail", mail(user)),
+        ("Other addresses", several(&user["otherMails"], text)),
         ("Id", text(&user["id"])),
         ("In the directory", text(&user["userPrincipalName"])),
         ("Type", text(&user["userType"])),
