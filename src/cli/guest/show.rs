@@ -58,13 +58,15 @@ fn lines(user: &Value) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("Name", text(&user["displayName"])),
         ("Mail", mail(user)),
-        ("Other addresses", several(&user["otherMails"], text)),
         ("Id", text(&user["id"])),
         ("In the directory", text(&user["userPrincipalName"])),
         ("Type", text(&user["userType"])),
         ("Blocked", blocked(user).to_owned()),
         ("Created", since(&user["createdDateTime"])),
     ];
+    if user["otherMails"].get(0).is_some() {
+        lines.insert(2, ("Other addresses", several(&user["otherMails"], text)));
+    }
     if let Some(state) = user["externalUserState"].as_str() {
         lines.push(("State", format!("{state}, since {}", since(&user["externalUserStateChangeDateTime"]))));
         lines.push(("Source", user["source"].as_str().unwrap_or("-").to_owned()));
