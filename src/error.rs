@@ -84,7 +84,7 @@ codes! {
 
     2016 InvitationUnknown 404 InvalidRequest ""
         "This invitation link is not valid."
-        "Open the link in the newest invitation that you were sent, exactly as it was written, or ask your contact to send it again.";
+        "Open the link in the newest invitation that you were sent, exactly as it was written, or ask your contact for one.";
     2017 InvitationExpired 410 InvalidRequest ""
         "This invitation has expired."
         "Ask your contact to send you a new one.";
@@ -271,7 +271,7 @@ codes! {
         "Ask the organisation's operator to allow them.";
     7004 OwnDomain 400 InvalidRequest ""
         "The invited address is in a verified domain of this organisation."
-        "Add this person as a member, or invite another address of theirs.";
+        "Declare this person as a member and run `vestibule apply`, or invite another address of theirs.";
     7005 InviteesDomainRefused 403 AccessDenied ""
         "The organisation does not accept guests from the domain of the invited address."
         "Invite an address of another domain, or ask an administrator to change the list of domains.";
@@ -314,6 +314,12 @@ codes! {
     7018 TooManyMails 429 TemporarilyUnavailable ""
         "Too many invitations were mailed to one address, or made by one person, of late."
         "Try again later, tomorrow at the latest. An app that administers guests can invite without a mail, and bring the link in another way.";
+    7019 InviteeRevoked 409 AccessDenied ""
+        "An administrator has taken the invitation of this person back."
+        "Ask an administrator to invite the person once more.";
+    7020 AddressPassedOn 409 InvalidRequest ""
+        "Another user has the address of this one by now."
+        "Delete the other user first, or give that one another address; or leave this one deleted.";
 
     // The server (9xxx)
     9001 Internal 500 ServerError ""

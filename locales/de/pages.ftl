@@ -176,10 +176,10 @@ invitations-block = Keine Einladungen mehr
 invitations-allow = Einladungen wieder zulassen
 
 # Eine Einladung noch einmal
-refusal-send-again = Einladung noch einmal senden
+refusal-send-again = Offene Einladung zusenden lassen
 again-heading = Ihre Einladung von { $tenant }
 again-lead = Wenn { $tenant } die Adresse { $address } eingeladen hat und die Einladung noch nicht angenommen wurde, senden wir eine neue dorthin. Die Links früherer Einladungen enden damit.
-again-button = Noch einmal senden
+again-button = Zusenden
 again-asked = Wenn eine Einladung an { $address } darauf wartet, angenommen zu werden, ist eine neue dorthin unterwegs, es sei denn, gerade eben wurde eine gesendet.
 again-none = Nichts kommt an? Sehen Sie im Ordner für unerwünschte Nachrichten nach, prüfen Sie die Adresse auf Tippfehler, oder fragen Sie Ihre Kontaktperson bei { $tenant }, welche Adresse eingeladen wurde.
 

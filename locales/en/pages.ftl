@@ -176,10 +176,10 @@ invitations-block = Stop invitations
 invitations-allow = Allow invitations again
 
 # An invitation once more
-refusal-send-again = Send me the invitation again
+refusal-send-again = Have an open invitation sent to me
 again-heading = Your invitation from { $tenant }
 again-lead = If { $tenant } has invited { $address } and the invitation was not accepted yet, we send a new one there. Links of earlier ones then end.
-again-button = Send it again
+again-button = Send it
 again-asked = If an invitation to { $address } waits to be accepted, a new one is on its way there, unless one was sent a moment ago.
 again-none = Nothing comes? Look in the folder for unwanted mail, check the address for typing errors, or ask your contact at { $tenant } which address they invited.
 

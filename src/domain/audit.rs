@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgreementId, AppId, Domain, InvitationId, TenantId, UserId, user::User};
+use super::{AgreementId, AppId, Domain, EmailAddress, InvitationId, TenantId, UserId, user::User};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub enum Activity {
         source: String,
         /// At which issuer.
         issuer: String,
+        /// The address that they proved, where it was none of theirs before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alias: Option<EmailAddress>,
     },
     /// The review of permissions was accepted again.
     PermissionsAccepted {

@@ -133,7 +133,13 @@ pub fn may_set_up<'a>(
     }
     let Some(invited) = invited_address(user, invitation) else { return Ok(()) };
     let proven = mailbox.is_some_and(|mailbox| mailbox.address() == invited);
-    if proven || policy.alias_redemption == AliasRedemption::Link { Ok(()) } else { Err(Objection::Mailbox(invited)) }
+    if proven || is_ticket_enough(user, invitation, policy) { Ok(()) } else { Err(Objection::Mailbox(invited)) }
+}
+
+/// Whether the ticket alone makes its holder the guest, for [`claim`] and [`may_set_up`]: no mailbox of the guest's is asked for.
+#[must_use]
+pub fn is_ticket_enough(user: &User, invitation: &Invitation, policy: &TenantPolicy) -> bool {
+    policy.alias_redemption == AliasRedemption::Link || invited_address(user, invitation).is_none()
 }
 
 /// Whether a mailbox that was proven at `proven` still opens the account of `user`: not after the account was set up, or all

@@ -183,11 +183,12 @@ impl User {
         }
     }
 
-    /// The mailbox that was proven when their account was set up, as long as it is one of their addresses.
+    /// The mailbox that was proven when their account was set up, as long as it is the invited address: that one has one holder
+    /// in the tenant, while several may have one of the others.
     #[must_use]
     pub fn proven_mailbox(&self) -> Option<VerifiedEmail> {
         let Some(ExternalUserState::Accepted { mailbox: Some(mailbox), .. }) = &self.external else { return None };
-        self.holds(mailbox).then(|| VerifiedEmail::proven_by_passcode(mailbox.clone()))
+        (self.mail.as_ref() == Some(mailbox)).then(|| VerifiedEmail::proven_by_passcode(mailbox.clone()))
     }
 
     /// Whether this is a guest who has not redeemed yet.

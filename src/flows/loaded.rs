@@ -52,8 +52,8 @@ pub struct Loaded {
     pub barred: bool,
     /// Whose account would be set up, where somebody wants to.
     pub account: Option<User>,
-    /// Whom this browser has a session of, where somebody else was invited.
-    pub met: Option<User>,
+    /// What the account is called that this browser has a session of, where somebody else was invited.
+    pub met: Option<String>,
 }
 
 /// What was read of the person of a journey.
@@ -120,7 +120,7 @@ impl Loaded {
     ) -> Result<Self, StoreError> {
         if let Some(other) = journey.met_with(session) {
             let key = records::user(view.tenant.id, other.user);
-            let met = vestibule.foundation.store.get(&key).await?.map(|stored| stored.value);
+            let met = vestibule.foundation.store.get(&key).await?.map(|stored| other.account(&stored.value));
             return Ok(Self { refused: Some(Code::AlreadyGuest), met, ..Self::default() });
         }
         let session = journey.vouched_by(session, view);

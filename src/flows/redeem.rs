@@ -9,6 +9,7 @@ use super::{
     accounts::{self, Credentials},
     audited,
     directory::TenantView,
+    guests::LIST_MAX,
     journey::Journey,
     loaded::{Loaded, Read},
     person::PersonRecords,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     crash,
     domain::{
-        LanguageTag, TenantId,
+        EmailAddress, LanguageTag, TenantId,
         audit::{Activity, Actor, Head},
         invitation::{Invitation, InvitationState},
         journey::{Step, next},
@@ -73,7 +74,8 @@ pub async fn commit_agreed(
             _ => return Ok(()),
         }
         let account = new_account(vestibule, view, journey, &records).await?;
-        let (mut batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
+        let alias = free_alias(vestibule, view, journey, &records).await?;
+        let (mut batch, after) = agreed(view.tenant.id, journey, records, alias, (head.as_ref(), now))?;
         if let (Some(before), Some(credential)) = (&account, &journey.credential) {
             batch = before.replace(batch, credential);
         }
@@ -113,20 +115,46 @@ async fn new_account(
     Ok(Some(before))
 }
 
+/// The verified address that came with the proof, where it is none of the guest's who is about to redeem.
+fn alias<'a>(journey: &'a Journey, guest: &User) -> Option<&'a EmailAddress> {
+    let proven = journey.proof.as_ref()?.identity.email.as_ref()?.address();
+    (guest.is_pending() && !guest.holds(proven)).then_some(proven)
+}
+
+/// Such an address that nobody of the tenant has, and that the tenant does not vouch for itself: it becomes one of the guest's,
+/// who is found by it from then on.
+async fn free_alias(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &Journey,
+    records: &PersonRecords,
+) -> Result<Option<EmailAddress>, Code> {
+    let guest = records.user.as_ref().map(|stored| &stored.value).filter(|guest| guest.other_mails.len() < LIST_MAX);
+    let alias = guest.and_then(|guest| alias(journey, guest)).filter(|alias| !view.tenant.vouches_for(alias));
+    let Some(alias) = alias else { return Ok(None) };
+    let held = vestibule.foundation.store.get(&records::address(view.tenant.id, alias)).await.map_err(StoreError::refusal)?;
+    Ok(held.is_none().then(|| alias.clone()))
+}
+
 /// The batch that makes true what was agreed, and what is known of the person once it is.
 fn agreed(
     tenant: TenantId,
     journey: &Journey,
     mut read: PersonRecords,
-    head: Option<&Stored<Head>>,
-    now: Timestamp,
+    alias: Option<EmailAddress>,
+    (head, now): (Option<&Stored<Head>>, Timestamp),
 ) -> Result<(Batch, Loaded), Code> {
     let mut after = Loaded::of(&read);
     let stored = read.user.take().ok_or(Code::NotInvited)?;
     let mut batch = Batch::new(Partition::Tenant(tenant));
     let mut activities = Vec::new();
 
-    let (user, activity) = user_after(&stored.value, journey, now)?;
+    let (mut user, activity) = user_after(&stored.value, journey, now)?;
+    if let Some(alias) = alias.filter(|_| !user.is_pending()) {
+        let index = records::address(tenant, &alias);
+        batch = batch.absent(&index).put(&index, &UserRef::to(&user));
+        user.other_mails.push(alias);
+    }
     let key = records::user(tenant, stored.value.id);
     batch = batch.unchanged(&key, Some(&stored));
     if let Some(activity) = activity {
@@ -186,7 +214,8 @@ fn user_after(user: &User, journey: &Journey, now: Timestamp) -> Result<(User, O
     let activity = match &after.external {
         _ if after == *user => None,
         Some(ExternalUserState::Accepted { identity, source, .. }) if user.is_pending() => {
-            Some(Activity::Redeemed { user: user.id, source: source.label().to_owned(), issuer: identity.issuer.clone() })
+            let (source, issuer) = (source.label().to_owned(), identity.issuer.clone());
+            Some(Activity::Redeemed { user: user.id, source, issuer, alias: alias(journey, user).cloned() })
         }
         _ => Some(Activity::PermissionsAccepted { user: user.id }),
     };

@@ -12,6 +12,7 @@ use crate::{
         SessionId, TenantId, UserId, VerifiedEmail,
         audit::{Activity, Actor},
         tenant::{IdentitySource, Tenant},
+        user::User,
     },
     live::{Live, SessionStanding},
     secret::constant_time_eq,
@@ -67,6 +68,14 @@ impl Session {
             amr: proof.amr.clone(),
             email: proof.email.clone(),
         }
+    }
+
+    /// What the account in use is called, to its person: by the address that was proven with it, which may be another than the
+    /// invited one of `user`; without any, as the user is known.
+    #[must_use]
+    pub fn account(&self, user: &User) -> String {
+        let address = self.email.as_ref().map(VerifiedEmail::address).or(user.mail.as_ref());
+        address.map_or_else(|| user.display_name.clone(), ToString::to_string)
     }
 
     /// The session as the value of its cookie.

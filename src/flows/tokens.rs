@@ -18,10 +18,11 @@ use super::{
 use crate::{
     crash,
     domain::{
-        TenantId, UserId, VerifiedEmail,
+        TenantId, UserId,
         app::App,
         audit::{Activity, Actor},
         journey::{Settled, settle},
+        tenant::IdentitySource,
         user::{User, UserType},
     },
     error::Code,
@@ -292,7 +293,7 @@ fn grantee(
         user: user.id,
         user_type: user.user_type,
         name: user.display_name.clone(),
-        email: known_email(view, user, sign_in.email.as_ref()),
+        email: known_email(view, user, sign_in),
         session: sign_in.session,
         session_began: sign_in.session_began,
         session_expires: sign_in.session_expires,
@@ -309,8 +310,11 @@ fn grantee(
 
 /// The address of a user: verified when it was proven at sign-in, or when the account that they sign in with was set up, or
 /// when the tenant vouches for its member.
-fn known_email(view: &TenantView, user: &User, proven: Option<&VerifiedEmail>) -> Option<KnownEmail> {
-    if let Some(proven) = proven {
+///
+/// What opens an account that lives here proves no mailbox: what was proven beside it when it was set up counts as long as
+/// [`User::proven_mailbox`] says so, in the session that began with it, too.
+fn known_email(view: &TenantView, user: &User, sign_in: &SignIn) -> Option<KnownEmail> {
+    if let Some(proven) = sign_in.email.as_ref().filter(|_| sign_in.source != IdentitySource::LocalAccount) {
         return Some(KnownEmail::Verified(proven.clone()));
     }
     if let Some(proven) = user.proven_mailbox() {

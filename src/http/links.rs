@@ -185,7 +185,7 @@ async fn show_panel(open: Open, loaded: &Loaded) -> Response {
         .collect();
     tiles.sort_by(|a, b| a.name.cmp(&b.name));
     let token = session::form_token(&open.vestibule().foundation, loaded.session.as_ref());
-    let label = user.mail.as_ref().map_or_else(|| user.display_name.clone(), ToString::to_string);
+    let label = loaded.session.as_ref().map_or_else(|| user.display_name.clone(), |session| session.account(user));
     let account = AccountInUse { label, proven: true, switch: None };
     let chrome = open.visit.chrome_for(&open.view, None, account, token);
     let sign_out = urls::Path::SignOut(tenant).to_string().into();

@@ -133,8 +133,11 @@ impl Letter {
             (_, Some("Suppressed")) => format!("invited {who}, who wants no invitations by mail: bring them the link yourself"),
             _ => format!("invited {who}; nothing was mailed"),
         };
+        let blocked = (answer["vestibuleWasBlocked"] == true).then(|| {
+            "  somebody with this address was blocked, and deleted since: with this invitation they may come in again".to_owned()
+        });
         let link = link.map(|link| format!("  link {link}"));
-        [format!("{what} (user {id})")].into_iter().chain(link).collect()
+        [format!("{what} (user {id})")].into_iter().chain(blocked).chain(link).collect()
     }
 }
 

@@ -94,7 +94,7 @@ impl List {
         };
         let search = self.search.as_deref().map(|text| {
             let text = literal(text);
-            format!(" and (startswith(displayName,{text}) or startswith(mail,{text}))")
+            format!(" and (startswith(displayName,{text}) or startswith(mail,{text}) or otherMails/any(m:startswith(m,{text})))")
         });
         let filter = self.filter.as_ref().map(|filter| format!(" and ({filter})"));
         [state, &search.unwrap_or_default(), &filter.unwrap_or_default()].concat()

@@ -64,6 +64,9 @@ fn lines(user: &Value) -> Vec<(&'static str, String)> {
         ("Blocked", blocked(user).to_owned()),
         ("Created", since(&user["createdDateTime"])),
     ];
+    if user["otherMails"].get(0).is_some() {
+        lines.insert(2, ("Other addresses", several(&user["otherMails"], text)));
+    }
     if let Some(state) = user["externalUserState"].as_str() {
         lines.push(("State", format!("{state}, since {}", since(&user["externalUserStateChangeDateTime"]))));
         lines.push(("Source", user["source"].as_str().unwrap_or("-").to_owned()));

@@ -19,7 +19,7 @@ pub(super) async fn find(api: &Api, who: &str) -> anyhow::Result<Value> {
     if who.parse::<Uuid>().is_ok() || who.contains("#EXT#") {
         return api.ask(&Request::get(&["users", who]).query("$select", SELECT)).await.map_err(|error| unknown(error, who));
     }
-    // Somebody has an address in `otherMails` when another one had it in `mail` before.
+    // Somebody has an address in `otherMails` when another one had it in `mail` before, or they accepted with it.
     for filter in [format!("mail eq {}", literal(who)), format!("otherMails/any(m:m eq {})", literal(who))] {
         let found = api.all(Request::get(&["users"]).query("$filter", &filter).query("$select", SELECT)).await?;
         match <[Value; 1]>::try_from(found) {

@@ -80,13 +80,13 @@ pub(super) fn unbar(changes: &mut Changes, tenant: TenantId, user: &User) {
 }
 
 impl Administration<'_> {
-    /// Whether who acts may invite an address that a deleted user may have had who was blocked.
-    pub(super) async fn check_bar(&self, address: &EmailAddress) -> Result<(), Code> {
-        if may_let_in(self.actor, &self.view.apps) {
-            return Ok(());
-        }
+    /// Whether a deleted user may have had an address who was blocked.
+    ///
+    /// # Errors
+    /// [`Code::InviteeBarred`] when it is so, and who acts may not let them in again.
+    pub(super) async fn check_bar(&self, address: &EmailAddress) -> Result<bool, Code> {
         let marks = [records::all_barred_address(self.tenant(), address)];
         let barred = is_barred(&self.foundation.store, &marks).await.map_err(StoreError::refusal)?;
-        if barred { Err(Code::InviteeBarred) } else { Ok(()) }
+        if barred && !may_let_in(self.actor, &self.view.apps) { Err(Code::InviteeBarred) } else { Ok(barred) }
     }
 }

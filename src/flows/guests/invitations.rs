@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Act, Administration, Changes, Invite, Invited, Message, Moment, Outcome, Posted, invite::Purpose};
+use super::{Act, Administration, Changes, Invite, Invited, Message, Moment, Posted, invite::Purpose};
 use crate::{
     domain::{
         EmailAddress, InvitationId, UserId,
@@ -26,6 +26,13 @@ const REPLACED_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub(super) struct Latest {
     pub(super) invitation: Stored<Invitation>,
     delivery: Option<Stored<Delivery>>,
+}
+
+/// An invitation that was made, its link, and what was mailed.
+pub(super) struct Issued {
+    pub(super) invitation: Invitation,
+    pub(super) link: Secret,
+    pub(super) mail: Posted,
 }
 
 /// An invitation again, for somebody who is there.
@@ -141,7 +148,7 @@ impl Administration<'_> {
         address: Option<EmailAddress>,
         invite: &Invite,
         moment: &Moment,
-    ) -> Result<Outcome, Code> {
+    ) -> Result<Issued, Code> {
         let (tenant, entropy) = (self.tenant(), &*self.foundation.entropy);
         let latest = self.latest(user).await?;
         // Who has it sent once more invites nobody: the guest still owes it to who did.
@@ -213,7 +220,7 @@ impl Administration<'_> {
                 self.post(changes, &letter, &invitation, (user, message), moment).await?
             }
         };
-        Ok(Outcome::Open { invitation: Box::new(invitation), link, mail })
+        Ok(Issued { invitation, link, mail })
     }
 
     /// Queues the mail, unless the guest wants no more of them, and the note to somebody else.

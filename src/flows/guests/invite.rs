@@ -1,11 +1,15 @@
 //! Inviting: somebody new, somebody who has not come yet, somebody who shall prove once more who they are.
 
-use super::{Act, Addresses, Administration, Changes, LIST_MAX, Moment, NAME_MAX, belongings, check_text, invitations::Latest};
+use super::{
+    Act, Addresses, Administration, Changes, LIST_MAX, Moment, NAME_MAX, belongings, check_text,
+    invitations::{Issued, Latest},
+};
 use crate::{
     domain::{
         EmailAddress, LanguageTag, UserId, WebUrl,
         audit::{Activity, Actor},
         invitation::{Invitation, may_lead_to},
+        redemption::is_ticket_enough,
         tenant::{AllowInvitesFrom, TenantPolicy},
         user::{ExternalUserState, Profile, User, UserType},
     },
@@ -73,6 +77,14 @@ pub struct Invited {
     pub user: User,
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether somebody deleted who was blocked had this address: with the invitation they may come in again.
+    pub was_blocked: bool,
+}
+
+impl Invited {
+    fn completed(user: User) -> Self {
+        Self { user, outcome: Outcome::Completed, was_blocked: false }
+    }
 }
 
 /// What became of inviting somebody.
@@ -86,6 +98,9 @@ pub enum Outcome {
         link: Secret,
         /// What was mailed.
         mail: Posted,
+        /// Whether the link is all that is asked for to be somebody who was there before, with all that is theirs. Then it is for
+        /// those only who may change users.
+        opens: bool,
     },
     /// Nothing was changed, nothing is sent: they have accepted already (b2b-facts section 4), or are expected by an invitation
     /// of somebody else's, which a person cannot take over.
@@ -137,10 +152,10 @@ impl Administration<'_> {
     ///
     /// # Errors
     /// [`Code::NotPermitted`], [`Code::InvitingOff`], [`Code::RedirectNotAllowed`], [`Code::OwnDomain`],
-    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::InviteeBarred`], [`Code::AddressMissing`],
-    /// [`Code::AddressNotOfUser`], [`Code::NotAGuest`], [`Code::AlreadyAccepted`], [`Code::ObjectUnknown`],
-    /// [`Code::SponsorUnknown`], [`Code::PropertyInvalid`], [`Code::VersionOutdated`], [`Code::TooManyMails`]; or the store's
-    /// failure. Then nothing has changed.
+    /// [`Code::InviteesDomainRefused`], [`Code::InviteeBlocked`], [`Code::InviteeBarred`], [`Code::InviteeRevoked`] for a person
+    /// who invites, [`Code::AddressMissing`], [`Code::AddressNotOfUser`], [`Code::NotAGuest`], [`Code::AlreadyAccepted`],
+    /// [`Code::ObjectUnknown`], [`Code::SponsorUnknown`], [`Code::PropertyInvalid`], [`Code::VersionOutdated`],
+    /// [`Code::TooManyMails`]; or the store's failure. Then nothing has changed.
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Code> {
         self.check(invite)?;
         let mut act = Act::begin(*self).await;
@@ -177,6 +192,7 @@ impl Administration<'_> {
     }
 
     async fn invited(&self, invite: &Invite, moment: &Moment) -> Result<(Changes, Invited), Code> {
+        let by_person = matches!(self.actor, Actor::User(_));
         let acting = self.user_of(self.actor).await?;
         may_invite(&self.view.tenant.policy, self.actor, acting.as_ref())?;
         self.check_sponsors(&invite.sponsors).await?;
@@ -198,11 +214,14 @@ impl Administration<'_> {
                 }
                 match (&user.external, invite.purpose) {
                     (Some(ExternalUserState::PendingAcceptance { .. }), _) if !self.may_invite_again(&user).await? => {
-                        return Ok((changes, Invited { user, outcome: Outcome::Completed }));
+                        return Ok((changes, Invited::completed(user)));
+                    }
+                    (Some(ExternalUserState::PendingAcceptance { revoked: true, .. }), _) if by_person => {
+                        return Err(Code::InviteeRevoked);
                     }
                     (Some(ExternalUserState::PendingAcceptance { .. }), _) => {}
                     (Some(ExternalUserState::Accepted { .. }), Purpose::Invite) => {
-                        return Ok((changes, Invited { user, outcome: Outcome::Completed }));
+                        return Ok((changes, Invited::completed(user)));
                     }
                     (Some(ExternalUserState::Accepted { .. }), Purpose::Resend) => return Err(Code::AlreadyAccepted),
                     (None, Purpose::Resend | Purpose::Reset) => return Err(Code::NotAGuest),
@@ -213,22 +232,26 @@ impl Administration<'_> {
                 (Some(*stored), user, address)
             }
         };
+        let mut was_blocked = false;
         if let Some(address) = &address {
             self.admits(address)?;
             if invite.purpose != Purpose::Resend {
-                self.check_bar(address).await?;
+                was_blocked = self.check_bar(address).await?;
             }
         }
         if before.is_some() {
             // The invited address is the one that people see (b2b-facts section 5.3), where it leads to the user.
             self.move_to_front(&mut user, address.as_ref(), &mut addresses).await?;
         }
-        let outcome = self.issue(&mut changes, &mut user, address, invite, moment).await?;
+        let issued = self.issue(&mut changes, &mut user, address, invite, moment).await?;
         changes.put_user(self.tenant(), before.as_ref(), &user);
         let before = before.as_ref().map(|before| &before.value);
         let reindexed = addresses.reindex(&self.foundation.store, before, Some(&user)).await.map_err(StoreError::refusal)?;
         changes.write(|batch| reindexed.write(batch, self.tenant()));
-        Ok((changes, Invited { user, outcome }))
+        let Issued { invitation, link, mail } = issued;
+        let opens = before.is_some() && is_ticket_enough(&user, &invitation, &self.view.tenant.policy);
+        let outcome = Outcome::Open { invitation: Box::new(invitation), link, mail, opens };
+        Ok((changes, Invited { user, outcome, was_blocked }))
     }
 
     /// The user that an actor is; `None` where it is none, or they are gone.

@@ -74,11 +74,12 @@ impl Administration<'_> {
     }
 
     /// Brings back a deleted user with all that was theirs, in the state that they were in. Sessions stay ended, and a link
-    /// that ended stays so. An address that somebody else has by now becomes one of the other addresses.
+    /// that ended stays so. Nobody comes back beside somebody who has their invited address by now: they would be one person
+    /// with two users, one of whom may be blocked.
     ///
     /// # Errors
     /// [`Code::ObjectUnknown`] for somebody who was not deleted, or too long ago; [`Code::IdentityTaken`];
-    /// [`Code::VersionOutdated`]; or the store's failure: then nothing has changed.
+    /// [`Code::AddressPassedOn`]; [`Code::VersionOutdated`]; or the store's failure: then nothing has changed.
     pub async fn restore(&self, id: UserId, expected: Option<Version>) -> Result<User, Code> {
         let (store, tenant) = (&self.foundation.store, self.tenant());
         let mut act = Act::begin(*self).await;
@@ -86,20 +87,19 @@ impl Administration<'_> {
             let moment = act.moment().await?;
             let stored = self.deleted(id, expected).await?;
             let mut changes = Changes::of(tenant);
-            let mut user = stored.value.user.clone();
+            let user = stored.value.user.clone();
             let mut addresses = Addresses::of(tenant);
-            if let Some(mail) = user.mail.clone()
-                && addresses.holder(store, &mail).await.map_err(StoreError::refusal)?.is_some()
-            {
-                user.mail = None;
-                user.other_mails.insert(0, mail);
-            }
             if let Some(identity) = user.identity() {
                 let key = records::identity(tenant, identity);
                 if store.get(&key).await.map_err(StoreError::refusal)?.is_some() {
                     return Err(Code::IdentityTaken);
                 }
                 changes.write(|batch| batch.absent(&key).put(&key, &UserRef::to(&user)));
+            }
+            if let Some(mail) = &user.mail
+                && addresses.holder(store, mail).await.map_err(StoreError::refusal)?.is_some()
+            {
+                return Err(Code::AddressPassedOn);
             }
             let deleted = records::deleted_user(tenant, id);
             changes.write(|batch| {

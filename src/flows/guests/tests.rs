@@ -2,6 +2,7 @@
 
 mod changes;
 mod doors;
+mod guarded;
 mod inviting;
 mod lifecycle;
 mod races;

@@ -210,8 +210,10 @@ fn about(activity: &Activity) -> (Option<UserId>, Vec<(&'static str, String)>) {
             (None, vec![("domain", domain.to_string())])
         }
         Activity::UserChanged { user, what } => (Some(*user), vec![("what", what.clone())]),
-        Activity::Redeemed { user, source, issuer } => {
-            (Some(*user), vec![("source", source.clone()), ("issuer", issuer.clone())])
+        Activity::Redeemed { user, source, issuer, alias } => {
+            let alias = alias.iter().map(|alias| ("alias", alias.to_string()));
+            let known = [("source", source.clone()), ("issuer", issuer.clone())];
+            (Some(*user), known.into_iter().chain(alias).collect())
         }
         Activity::TermsAnswered { user, agreement, document, .. } => {
             (Some(*user), vec![("agreement", agreement.to_string()), ("document", document.clone())])

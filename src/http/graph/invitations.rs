@@ -40,7 +40,7 @@ pub(super) async fn create(call: Call) -> Result<Answer, Error> {
     let sponsors = members.taken("invitedUserSponsors", sponsors)?;
     let sponsors = sponsors.or(members.taken("invitedUserSponsors@odata.bind", bound)?).unwrap_or_default();
     let said = said(&mut members, false)?;
-    for read_only in ["id", "inviteRedeemUrl", "status", "vestibuleDelivery"] {
+    for read_only in ["id", "inviteRedeemUrl", "status", "vestibuleDelivery", "vestibuleWasBlocked"] {
         if members.0.contains_key(read_only) {
             return Err(Error::new(
                 ErrorCode::RequestBadRequest,
@@ -70,7 +70,7 @@ pub(super) async fn create(call: Call) -> Result<Answer, Error> {
         sponsors,
     };
     let invited = call.administer(async |directory| directory.invite(&invite).await).await?;
-    let mut shown = shown(&call, &said, invited);
+    let mut shown = shown(&call, &said, invited, address.as_ref());
     shown["invitedUserDisplayName"] = json!(display_name);
     Ok(Answer::json(StatusCode::CREATED, shown))
 }
@@ -84,7 +84,7 @@ pub(super) async fn resend(call: Call) -> Result<Answer, Error> {
     let expected = call.unchanged(user.version)?;
     let send = said.send.then(|| said.message.clone());
     let invited = call.administer(async |directory| directory.resend(user.value.id, expected, send).await).await?;
-    Ok(Answer::json(StatusCode::OK, shown(&call, &said, invited)))
+    Ok(Answer::json(StatusCode::OK, shown(&call, &said, invited, None)))
 }
 
 /// `POST /users/{id}/resetRedemption`
@@ -99,7 +99,7 @@ pub(super) async fn reset(call: Call) -> Result<Answer, Error> {
     let send = said.send.then(|| said.message.clone());
     let id = user.value.id;
     let reset = call.administer(async |directory| directory.reset_redemption(id, expected, address, send).await).await?;
-    Ok(Answer::json(StatusCode::OK, shown(&call, &said, reset)))
+    Ok(Answer::json(StatusCode::OK, shown(&call, &said, reset, None)))
 }
 
 /// `POST /users/{id}/revokeInvitation`
@@ -111,24 +111,25 @@ pub(super) async fn revoke(call: Call) -> Result<Answer, Error> {
 }
 
 /// The one answer that shows the link (checklist T-04): to an app, which may be what mails it; to an app in somebody's name
-/// only when the server mails nothing, asked or not, since then nobody else would bring it.
-fn shown(call: &Call, said: &Said, invited: Invited) -> Value {
+/// only when the server mails nothing, asked or not, since then nobody else would bring it. The address is the one that was
+/// `asked` for: which others its user has is not for everybody to know who may invite.
+fn shown(call: &Call, said: &Said, invited: Invited, asked: Option<&EmailAddress>) -> Value {
     let user = &invited.user;
     let (id, link, redirect, address, status, delivery) = match &invited.outcome {
-        Outcome::Open { invitation, link, mail } => {
-            // Of a guest without any address the ticket is all there is to show: who holds it is that guest.
-            let is_enough = invitation.address.is_none() && !call.caller.may(Permission::UserReadWriteAll);
+        Outcome::Open { invitation, link, mail, opens } => {
             let brings = call.caller.is_app() || *mail != Posted::Queued;
-            let link = Some(link.expose()).filter(|_| brings && !is_enough);
+            let may_have = !opens || call.caller.may(Permission::UserReadWriteAll);
+            let link = Some(link.expose()).filter(|_| brings && may_have);
             let (redirect, address) = (Some(invitation.redirect.as_str()), invitation.address.as_ref());
             (Some(invitation.id), link, redirect, address, "PendingAcceptance", posted(*mail))
         }
         Outcome::Completed => {
             let status = if user.is_pending() { "PendingAcceptance" } else { "Completed" };
-            (user.invitation, None, None, user.addresses().next(), status, None)
+            let invitation = user.invitation.filter(|_| call.caller.is_app());
+            (invitation, None, None, asked.or(user.addresses().next()), status, None)
         }
     };
-    json!({
+    let mut shown = json!({
         "@odata.context": format!("{}/$metadata#invitations/$entity", call.api.service),
         "id": id,
         "inviteRedeemUrl": link,
@@ -142,7 +143,11 @@ fn shown(call: &Call, said: &Said, invited: Invited) -> Value {
         "invitedUserMessageInfo": said.message_info,
         "invitedUser": { "id": user.id },
         "vestibuleDelivery": delivery,
-    })
+    });
+    if invited.was_blocked {
+        shown["vestibuleWasBlocked"] = true.into();
+    }
+    shown
 }
 
 /// The state in which a mail begins, as in `vestibuleInvitation`; none where nobody asked for one.

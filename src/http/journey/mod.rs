@@ -176,15 +176,10 @@ impl Open {
             let email = proof.email.as_ref().map(|email| email.address().to_string()).or(proof.claimed_email.clone());
             email.or(proof.name.clone()).or_else(|| user.map(|user| user.display_name.clone())).unwrap_or_default()
         });
-        let by_session = loaded
-            .and_then(|loaded| loaded.session.as_ref())
-            .and(user)
-            .map(|user| user.mail.as_ref().map_or_else(|| user.display_name.clone(), ToString::to_string));
-        if let Some(label) = proven.or(by_session).filter(|label| !label.is_empty()) {
-            return Some(AccountInUse { label, proven: true, switch });
-        }
-        if let Some(met) = loaded.and_then(|loaded| loaded.met.as_ref()) {
-            let label = met.mail.as_ref().map_or_else(|| met.display_name.clone(), ToString::to_string);
+        let session = loaded.and_then(|loaded| loaded.session.as_ref());
+        let by_session = session.zip(user).map(|(session, user)| session.account(user));
+        let met = loaded.and_then(|loaded| loaded.met.clone());
+        if let Some(label) = proven.or(by_session).filter(|label| !label.is_empty()).or(met) {
             return Some(AccountInUse { label, proven: true, switch });
         }
         let label = self.journey.address.as_ref()?.to_string();

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     domain::{audit::Activity, invitation::InvitationState},
     error::Code,
-    flows::apply::tests::tenant,
+    flows::{apply::tests::tenant, check::check},
+    store::records::{self, UserRef},
 };
 
 /// L-07: another address than the one that was invited: the invited mailbox has to be proven, too.
@@ -83,6 +84,20 @@ async fn an_alias_can_be_proven_by_a_code_and_signs_in_again() {
     let code = walk.site.code_to(SAM).await.unwrap();
     let review = walk.press("mailbox", "review", &page, "mailbox", &[("code", &code)]).await;
     assert_eq!(walk.land(&review).await.onward(), WELCOME);
+    // They are found by it from then on, and see with which address they are here.
+    let user = walk.site.user(guest.user).await.unwrap();
+    let (mail, others): (_, Vec<_>) = (user.mail.unwrap(), user.other_mails.iter().map(|mail| mail.as_str()).collect());
+    assert_eq!((mail.as_str(), others.as_slice()), (SAM, [alias].as_slice()));
+    let index = records::address(tenant(), &alias.parse().unwrap());
+    assert_eq!(walk.site.house.get(&index).await.map(|index: UserRef| index.user), Some(guest.user));
+    walk.site.store.take();
+    let activities = walk.site.activities().await;
+    let told = |activity: &Activity| matches!(activity, Activity::Redeemed { alias: Some(told), .. } if told.as_str() == alias);
+    assert!(activities.iter().any(told), "{activities:?}");
+    let panel = walk.get("panel", &format!("/{}", tenant())).await;
+    assert!(panel.body.contains(&format!("<bdi>{alias}</bdi>")), "{}", panel.body);
+    let problems = check(&**walk.site.house.foundation.store.backend(), None, true).await.unwrap().problems;
+    assert!(problems.is_empty(), "{problems:#?}");
 
     walk.site.change_browser(&mut BTreeMap::new());
     walk.site.wait(3600);

@@ -13,9 +13,9 @@ use super::{
 use crate::{
     domain::{UserId, audit::Activity, tenant::IdentitySource, user::ExternalUserState},
     error::Code,
-    flows::{accounts::Credentials, apply::tests::tenant},
+    flows::{accounts::Credentials, apply::tests::tenant, guests::Change},
     identity::passkey::authenticator::Authenticator,
-    store::{Change, records},
+    store::{self, records},
 };
 
 const ORIGIN: &str = "https://vestibule.example";
@@ -29,7 +29,7 @@ async fn let_accounts(site: &Site, more: &str) {
         declared("").replace("redemption_order = [\"one_time_passcode\", \"home_organisation\"]", &format!("{order}{more}"));
     assert!(declared.contains(order));
     site.house.apply(&declared).await;
-    site.vestibule.directory.forget(&Change::Lost);
+    site.vestibule.directory.forget(&store::Change::Lost);
     site.know_the_tenant().await;
 }
 
@@ -206,6 +206,31 @@ async fn a_weak_password_is_refused_and_a_good_one_opens_from_then_on() {
     let said = claims(&walk.site.trade(&landing.parameter("code")).await.json());
     assert_eq!((&said["email"], &said["email_verified"]), (&MARIA.into(), &true.into()), "as when it was set up");
     assert!(refuses(&walk.sign_in_with_password(BETTER).await, Code::PasswordWrong));
+}
+
+/// L-02: an address that is no longer the invited one may be somebody else's, too: what was proven of it says nothing any more.
+#[tokio::test]
+async fn l_02_a_proven_mailbox_counts_as_long_as_it_is_the_invited_address() {
+    let mut walk = walk().await;
+    let page = walk.arrive_to_set_up().await;
+    let review = walk.with_password(&page, GOOD).await;
+    let tokens = walk.agree(&review).await;
+    assert_eq!(claims(&tokens)["email_verified"], true);
+    let maria = walk.marias_id().await;
+    let moved = Change {
+        mail: Some("maria.b@northwind.example".parse().ok()),
+        other_mails: Some(vec![MARIA.parse().unwrap()]),
+        ..Change::default()
+    };
+    walk.site.administer(async |administration| administration.change(maria, None, &moved).await).await;
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let refreshed = walk.site.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await.json();
+    let landing = walk.sign_in_with_password(GOOD).await;
+    let signed_in = walk.site.trade(&landing.parameter("code")).await.json();
+    for tokens in [refreshed, signed_in] {
+        let said = claims(&tokens);
+        assert_eq!((&said["email"], &said["email_verified"]), (&"maria.b@northwind.example".into(), &false.into()), "{said}");
+    }
 }
 
 #[tokio::test]

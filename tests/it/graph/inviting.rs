@@ -134,6 +134,45 @@ async fn t_04_the_link_is_shown_once() {
     assert!(!deleted.contains("ticket"));
 }
 
+/// L-08: where the link is all that is asked for, who may only invite gets that of somebody new, and of nobody who was there.
+#[tokio::test]
+async fn l_08_a_link_that_is_enough_is_for_who_may_change_users() {
+    let demo = Demo::start();
+    let inviter = Api::with(&demo, &["User.Invite.All"]).await;
+    let admin = Api::with(&demo, &["User.ReadWrite.All"]).await;
+    let body = json!({ "invitedUserEmailAddress": address(), "inviteRedirectUrl": demo.app.url });
+    let link = |answer: &Value| answer["inviteRedeemUrl"].as_str().map(|link| demo.secret(link)).is_some();
+    let invited = inviter.post("/invitations", &body).await.expect(201).json();
+    assert!(link(&invited) && link(&inviter.post("/invitations", &body).await.expect(201).json()), "a mailbox is asked for, too");
+    apply(&demo, "policy = { alias_redemption = \"link\" }\n", &[]);
+    let again = async |api: &Api| link(&api.post("/invitations", &body).await.expect(201).json());
+    assert!(crate::support::soon(async || !again(&inviter).await).await);
+    assert!(again(&admin).await);
+    let resend = format!("/users/{}/resendInvitation", invited["invitedUser"]["id"].as_str().expect("an id"));
+    for (api, shown) in [(&inviter, false), (&admin, true)] {
+        let resent = api.post(&resend, &json!({ "sendInvitationMessage": false })).await.expect(200).json();
+        assert_eq!(link(&resent), shown);
+    }
+    let new = json!({ "invitedUserEmailAddress": address(), "inviteRedirectUrl": demo.app.url });
+    assert!(link(&inviter.post("/invitations", &new).await.expect(201).json()), "nobody was there");
+}
+
+/// T-05: who lets a blocked person in again is told so.
+#[tokio::test]
+async fn t_05_a_blocked_person_who_is_invited_anew_is_told_of() {
+    let demo = Demo::start();
+    let api = Api::with(&demo, &["User.ReadWrite.All", "User.EnableDisableAccount.All"]).await;
+    let mail = address();
+    let invited = api.invite(&demo, &mail).await;
+    assert_eq!(invited["vestibuleWasBlocked"], Value::Null);
+    let first = invited["invitedUser"]["id"].as_str().expect("an id").to_owned();
+    api.patch(&format!("/users/{first}"), &json!({ "accountEnabled": false })).await.expect(204);
+    api.delete(&format!("/users/{first}")).await.expect(204);
+    assert_eq!(api.invite(&demo, &mail).await["vestibuleWasBlocked"], true);
+    let restored = api.post(&format!("/directory/deletedItems/{first}/restore"), &json!({})).await.expect(409).json();
+    assert_eq!(restored["error"]["innerError"]["vbCode"], "VB7020");
+}
+
 /// Resend, revoke and reset, and what the guest's properties say of each; every act is in the audit log under Graph's name.
 #[tokio::test]
 async fn an_invitation_is_sent_again_taken_back_and_reset() {

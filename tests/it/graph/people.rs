@@ -128,6 +128,12 @@ async fn a_person_invites_where_the_policy_lets_them() {
     assert_eq!(sponsors["value"][0]["id"], id.as_str(), "who invites answers for the guest");
     let mailed = invite(json!({ "sendInvitationMessage": true })).await.expect(201).json();
     assert_eq!(mailed["inviteRedeemUrl"], Value::Null, "T-04: the mail brings it, and nobody else need have it");
+    // What else is known of somebody who is there is not for everybody who may invite.
+    let private = address();
+    api.patch(&format!("/users/{id}"), &json!({ "otherMails": [private] })).await.expect(204);
+    let known = invite(json!({ "invitedUserEmailAddress": private })).await.expect(201).json();
+    let told = (&known["status"], &known["invitedUserEmailAddress"], &known["id"]);
+    assert_eq!(told, (&"Completed".into(), &private.as_str().into(), &Value::Null));
     invite(json!({ "invitedUserType": "Member" })).await.expect(403);
     invite(json!({ "resetRedemption": true, "invitedUser": { "id": invited } })).await.expect(403);
     api.patch(&format!("/users/{id}"), &json!({ "vestibuleGuestInviter": false })).await.expect(204);
