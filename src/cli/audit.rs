@@ -132,9 +132,13 @@ fn line(event: &Event) -> serde_json::Result<String> {
         word => plain(&word),
     };
     let activity = serde_json::to_value(&event.activity)?;
+    let called = event.called.as_ref().map(|called| (&called.display_name, &called.principal_name));
     let mut line = format!("{:>8}  {:.0}  {actor:41}  {}", event.sequence, event.at, plain(&activity["activity"]));
     for (name, value) in activity.as_object().into_iter().flatten().filter(|(name, _)| *name != "activity") {
         line.push_str(&format!("  {name}: {}", plain(value)));
+    }
+    if let Some((name, principal)) = called {
+        line.push_str(&format!("  called: {} <{}>", plain(&name.as_str().into()), plain(&principal.to_string().into())));
     }
     Ok(line)
 }
