@@ -276,20 +276,25 @@ impl Desired {
         let mut desired: Self = source::read(&text).map_err(|problem| at(&problem))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut problems = Vec::new();
-        for named in desired.named_files() {
+        for (named, whose) in desired.named_files() {
             match read_limited(&folder.join(&named)) {
                 Ok(bytes) => {
                     desired.files.insert(named, BASE64_STANDARD.encode(bytes));
                 }
-                Err(error) => problems.push(format!("{}: {error}", named.display())),
+                Err(error) => problems.push(format!("{whose}: {}: {error}", folder.join(&named).display())),
             }
         }
         if problems.is_empty() { Ok(desired) } else { Err(SpecError(problems)) }
     }
 
-    fn named_files(&self) -> Vec<PathBuf> {
-        let documents = self.tenants.iter().flat_map(|t| &t.agreements).flat_map(|a| &a.files).map(|file| file.path.clone());
-        let logos = self.tenants.iter().filter_map(|tenant| tenant.branding.as_ref()?.logo.clone());
+    /// The files, each with what names it.
+    fn named_files(&self) -> Vec<(PathBuf, String)> {
+        let agreements = self.tenants.iter().flat_map(|tenant| &tenant.agreements);
+        let documents = agreements.flat_map(|agreement| {
+            let whose = format!("agreement {:?}", agreement.name);
+            agreement.files.iter().map(move |file| (file.path.clone(), whose.clone()))
+        });
+        let logos = self.tenants.iter().filter_map(|tenant| Some((tenant.branding.as_ref()?.logo.clone()?, "logo".to_owned())));
         documents.chain(logos).collect()
     }
 }
