@@ -3,9 +3,10 @@
 //! ```text
 //! or        = and *( "or" and )
 //! and       = unary *( "and" unary )
-//! unary     = "not" unary | "(" or ")" | function | lambda | path comparison literal | path "in" "(" literal *( "," literal )
-//! ")" function  = ( "startswith" | "endswith" | "contains" ) "(" path "," string ")" lambda    = path "/" ( "any" | "all" )
-//! "(" variable ":" or ")" | path "/any()"
+//! unary     = "not" unary | "(" or ")" | function | lambda | path comparison literal | path "in" list
+//! list      = "(" literal *( "," literal ) ")"
+//! function  = ( "startswith" | "endswith" | "contains" ) "(" path "," string ")"
+//! lambda    = path "/" ( "any" | "all" ) "(" variable ":" or ")" | path "/any()"
 //! ```
 //!
 //! Keywords and names of properties are taken in any case, as Graph takes them; [`Filter`]'s `Display` writes the one spelling.

@@ -119,12 +119,13 @@ impl EmbeddedStore {
     /// # Errors
     /// When it is damaged, in use, or not to be reached.
     pub fn verify(path: &Path) -> Result<(), OpenError> {
-        let mut db = Database::open(path)?;
-        if db.check_integrity()? { Ok(()) } else { Err(OpenError::Unreadable("its checksums do not match its content".into())) }
+        let intact = unharmed(|| Ok(Database::open(path)?.check_integrity()?))?;
+        if intact { Ok(()) } else { Err(OpenError::Unreadable("its checksums do not match its content".into())) }
     }
 
     fn start(backend: impl StorageBackend, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let db = Arc::new(Database::builder().set_cache_size(CACHE_SIZE).create_with_backend(backend)?);
+        let open = || Ok(Database::builder().set_cache_size(CACHE_SIZE).create_with_backend(backend)?);
+        let db = Arc::new(unharmed(open)?);
         let next_version = prepare(&db)?;
         let (queue, jobs) = mpsc::channel();
         let (failure_sender, failure) = watch::channel(None);
@@ -170,6 +171,12 @@ impl EmbeddedStore {
 }
 
 const WRITER_GONE: &str = "the writer has ended";
+
+/// What the engine answers while it opens a file. At some of what it finds in a damaged one it panics.
+fn unharmed<T>(opening: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(opening))
+        .unwrap_or_else(|_| Err(OpenError::Unreadable("the engine cannot make sense of it".into())))
+}
 
 #[async_trait]
 impl Backend for EmbeddedStore {

@@ -2,8 +2,7 @@
 //!
 //! ```csv
 //! version:v1.0
-//! Email address to invite [inviteeEmail] Required,Redirection url [inviteRedirectURL] Required,Send invitation message (true
-//! or false) [sendEmail],Customized invitation message [customizedMessageBody]
+//! Email address to invite [inviteeEmail] Required,Redirection url [inviteRedirectURL] Required,Send invitation message (true or false) [sendEmail],Customized invitation message [customizedMessageBody]
 //! ana@fabrikam.example,https://apps.contoso.example,true,"Welcome, Ana."
 //! ```
 //!
