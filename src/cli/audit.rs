@@ -194,3 +194,23 @@ impl Operation for ListAudit {
         Ok(audit::list(&foundation.store, tenant, self.since, self.limit).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        TenantId, UserId,
+        audit::{Activity, Actor, Called, Told},
+    };
+
+    #[test]
+    fn whom_it_happened_to_is_named_and_the_name_acts_on_no_terminal() {
+        let called = Called { display_name: "Ana\u{1b}[2J".into(), principal_name: "ana_x#EXT#@contoso.example".into() };
+        let activity = Activity::InvitationsBlocked { user: UserId(uuid::Uuid::nil()) };
+        let told = Told { activity, called: Some(called) };
+        let tenant = TenantId(uuid::Uuid::nil());
+        let (event, _) = Head::default().append(tenant, Timestamp::UNIX_EPOCH, Actor::Operator, told);
+        let said = line(&event).unwrap();
+        assert!(said.ends_with("  called: Ana\\u{1b}[2J <ana_x#EXT#@contoso.example>"), "{said}");
+    }
+}

@@ -202,6 +202,10 @@ mod tests {
 
     /// What is said of an answer with this delivery, when the link was not asked for.
     fn said(delivery: Value, json: bool) -> String {
+        said_of(Purpose::Invite, delivery, json)
+    }
+
+    fn said_of(purpose: Purpose, delivery: Value, json: bool) -> String {
         let letter =
             Letter { message: None, message_file: None, language: None, cc: None, no_mail: false, show_link: false, json };
         let answer = json!({
@@ -211,7 +215,15 @@ mod tests {
             "invitedUser": { "id": "7" },
             "vestibuleDelivery": delivery,
         });
-        letter.said(Purpose::Invite, answer).join("\n")
+        letter.said(purpose, answer).join("\n")
+    }
+
+    #[test]
+    fn sending_again_and_resetting_are_not_called_inviting() {
+        let again = said_of(Purpose::Resend, json!("Queued"), false);
+        assert_eq!(again, "made a new link for ana@fabrikam.example, which ends the one before; the mail is queued (user 7)");
+        let reset = said_of(Purpose::Reset, json!("Queued"), false);
+        assert!(reset.starts_with("reset ana@fabrikam.example, who proves"), "{reset}");
     }
 
     #[test]

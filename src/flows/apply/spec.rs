@@ -315,3 +315,20 @@ fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Err
 fn expose_some<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::expose).serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_is_missing_is_named_with_its_folder_and_its_agreement() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tenants.toml");
+        let agreement = "[[tenant.agreement]]\nname = \"Terms\"\n[[tenant.agreement.file]]\nlanguage = \"en\"\n\
+             display_name = \"Terms\"\npath = \"terms.pdf\"\n";
+        std::fs::write(&file, format!("[[tenant]]\ndisplay_name = \"Contoso\"\ndomains = []\n{agreement}")).unwrap();
+        let SpecError(problems) = Desired::load(&file).unwrap_err();
+        let expected = format!("agreement \"Terms\": {}: ", folder.path().join("terms.pdf").display());
+        assert!(problems.len() == 1 && problems[0].starts_with(&expected), "{problems:?}");
+    }
+}
