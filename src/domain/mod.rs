@@ -18,4 +18,4 @@ pub mod verification;
 
 pub use ids::{AgreementId, AppId, FederationId, InvitationId, MailId, SessionId, TenantId, UserId};
 pub use names::{Domain, DomainError, EmailAddress, EmailError, LanguageTag, VerifiedEmail, WebUrl};
-pub use plain::{is_plain, turns_direction};
+pub use plain::{is_plain, is_plain_char, is_unseen, turns_direction};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Foundation, Vestibule,
     directory::TenantView,
-    guests::{marks_of_proof, may_let_in},
+    guests::{is_barred, marks_of_proof, may_let_in},
     journey::{Journey, Proof, ways},
     person::{PersonRecords, Recognition},
     seen::Seen,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        InvitationId, LanguageTag, TenantId, VerifiedEmail,
+        InvitationId, LanguageTag, VerifiedEmail,
         app::App,
         invitation::Invitation,
         journey::{Demands, Facts, Person, Recognised, SetUp, next},
@@ -24,7 +24,7 @@ use crate::{
     error::Code,
     store::{
         Entry, Key, StoreError,
-        records::{self, Assignment, Barred, RecordKey, Stored, take},
+        records::{self, Assignment, Stored, take},
     },
 };
 
@@ -71,20 +71,25 @@ fn invitation_of(journey: &Journey) -> Option<InvitationId> {
     opened.or_else(|| journey.seen.as_ref().map(Seen::user).filter(|user| user.is_pending())?.invitation)
 }
 
-/// Where it would be marked that what was proven in this journey was a blocked user's who is deleted.
-fn marks(tenant: TenantId, journey: &Journey) -> Vec<RecordKey<Barred>> {
-    let mailbox = journey.mailbox.as_ref().map(VerifiedEmail::address);
-    journey.proof.as_ref().map(|proof| marks_of_proof(tenant, &proof.identity, mailbox)).unwrap_or_default()
-}
-
-/// Whether such a mark keeps this user out: one who is yet to come, and was invited by somebody who may not let them in. The
-/// operator declares whom they like.
-async fn is_barred(foundation: &Foundation, view: &TenantView, records: &PersonRecords) -> Result<bool, StoreError> {
-    let Some(newest) = records.user.as_ref().filter(|user| user.value.is_pending()).and_then(|user| user.value.invitation) else {
+/// Whether what was proven keeps this user out: one who is yet to come, where a blocked user had it who is deleted. Not where
+/// they were invited by who may let them in, nor where they were not invited at all: the operator declares whom they like.
+async fn is_kept_out(
+    foundation: &Foundation,
+    view: &TenantView,
+    journey: &Journey,
+    records: &PersonRecords,
+) -> Result<bool, StoreError> {
+    let Some(proof) = &journey.proof else { return Ok(false) };
+    let invited = |user: &User| user.is_pending() && user.invitation.is_some();
+    if !records.user.as_ref().is_some_and(|user| invited(&user.value)) {
         return Ok(false);
-    };
-    let invitation = foundation.store.get(&records::invitation(view.tenant.id, newest)).await?;
-    Ok(invitation.is_some_and(|invitation| !may_let_in(&invitation.value.invited_by, &view.apps)))
+    }
+    // Where it cannot be told who invited them, nobody has who might have let them in.
+    if records.invitation.as_ref().is_some_and(|invitation| may_let_in(&invitation.value.invited_by, &view.apps)) {
+        return Ok(false);
+    }
+    let mailbox = journey.mailbox.as_ref().map(VerifiedEmail::address);
+    is_barred(&foundation.store, &marks_of_proof(view.tenant.id, &proof.identity, mailbox)).await
 }
 
 impl Loaded {
@@ -141,14 +146,11 @@ impl Loaded {
             (None, None) => Vec::new(),
         };
         let invitation = invitation_of(journey).filter(|_| !of_person.is_empty());
-        let marks = marks(tenant, journey);
-        let marked: Vec<_> = marks.iter().map(|mark| mark.key().clone()).collect();
         let of_invitation = invitation.map(|id| records::invitation(tenant, id).key().clone());
-        let keys: Vec<_> = beside.iter().cloned().chain(marked).chain(of_invitation).chain(of_person).collect();
+        let keys: Vec<_> = beside.iter().cloned().chain(of_invitation).chain(of_person).collect();
         let found = if keys.is_empty() { Vec::new() } else { foundation.store.entries(&keys).await? };
         let mut entries = found.into_iter();
         let beside = entries.by_ref().take(beside.len()).collect();
-        let marked = entries.by_ref().take(marks.len()).filter(Option::is_some).count() > 0;
         let invitation: Option<Stored<Invitation>> = match invitation {
             Some(_) => take(&mut entries)?,
             None => None,
@@ -169,14 +171,15 @@ impl Loaded {
             Some(stored) if stored.value.user == opened.user => stored.value.admit(foundation.now()),
             _ => Err(Code::InvitationUnknown),
         });
-        let (records, refused) = match leads.and(read) {
-            Ok(records) => (PersonRecords { invitation, ..records }, None),
+        let (mut records, refused) = match leads.and(read) {
+            Ok(records) => (records, None),
             Err(code) => (PersonRecords::default(), Some(code)),
         };
         let mut loaded = Self { refused, ..Self::of(&records) };
         loaded.session = session.filter(|_| loaded.user.is_some()).cloned();
-        loaded.barred = marked && is_barred(foundation, view, &records).await?;
-        loaded.invitation = opened.and(records.invitation.as_ref()).map(|stored| stored.value.clone());
+        loaded.invitation = invitation.as_ref().filter(|_| opened.is_some() && refused.is_none()).map(|read| read.value.clone());
+        records.find_invitation(foundation, tenant, invitation).await?;
+        loaded.barred = is_kept_out(foundation, view, journey, &records).await?;
         Ok(Read { loaded, records, beside })
     }
 

@@ -28,7 +28,7 @@ pub(super) struct PersonRecords {
     pub(super) assignment: Option<Stored<Assignment>>,
     /// Who has the identity that was proven, if it was read.
     pub(super) by_identity: Option<Stored<UserRef>>,
-    /// Their invitation, or the one whose link was opened, if it was read.
+    /// The invitation that they have, if they are yet to come, whichever link they came by: it is redeemed with them.
     pub(super) invitation: Option<Stored<Invitation>>,
 }
 
@@ -69,6 +69,25 @@ impl PersonRecords {
     ) -> Result<Self, StoreError> {
         let entries = foundation.store.entries(&Self::keys(tenant, user, app)).await?;
         Self::from_entries(&mut entries.into_iter(), app)
+    }
+
+    /// Reads the invitation that they have, if they are yet to come and it is not the one that was `read` before.
+    ///
+    /// # Errors
+    /// When the store is unavailable or the record is unreadable.
+    pub(super) async fn find_invitation(
+        &mut self,
+        foundation: &Foundation,
+        tenant: TenantId,
+        read: Option<Stored<Invitation>>,
+    ) -> Result<(), StoreError> {
+        let pending = self.user.as_ref().map(|stored| &stored.value).filter(|user| user.is_pending());
+        let Some(newest) = pending.and_then(|user| user.invitation) else { return Ok(()) };
+        self.invitation = match read.filter(|read| read.value.id == newest) {
+            Some(read) => Some(read),
+            None => foundation.store.get(&records::invitation(tenant, newest)).await?,
+        };
+        Ok(())
     }
 }
 

@@ -51,7 +51,7 @@ pub async fn commit_agreed(
         let now = foundation.now();
         let head = [records::audit_head(view.tenant.id).key().clone()];
         let read = Loaded::read(foundation, view, journey, journey.vouched_by(session, view), &head).await;
-        let Read { loaded, mut records, beside } = read.map_err(StoreError::refusal)?;
+        let Read { loaded, records, beside } = read.map_err(StoreError::refusal)?;
         let head = take(&mut beside.into_iter()).map_err(StoreError::refusal)?;
         crash::point("redeem-read");
         journey.seen = Seen::of(&loaded, now);
@@ -72,7 +72,6 @@ pub async fn commit_agreed(
             // Something is owed after all: the next page says what.
             _ => return Ok(()),
         }
-        read_newest_invitation(vestibule, view, &mut records).await?;
         let account = new_account(vestibule, view, journey, &records).await?;
         let (mut batch, after) = agreed(view.tenant.id, journey, records, head.as_ref(), now)?;
         if let (Some(before), Some(credential)) = (&account, &journey.credential) {
@@ -112,17 +111,6 @@ async fn new_account(
     }
     let before = Credentials::read(&vestibule.foundation, view.tenant.id, user.id).await.map_err(StoreError::refusal)?;
     Ok(Some(before))
-}
-
-/// Has the records include the invitation that the guest has, whichever link they came by: it is redeemed with them.
-async fn read_newest_invitation(vestibule: &Vestibule, view: &TenantView, records: &mut PersonRecords) -> Result<(), Code> {
-    let pending = records.user.as_ref().map(|stored| &stored.value).filter(|user| user.is_pending());
-    let Some(newest) = pending.and_then(|user| user.invitation) else { return Ok(()) };
-    if records.invitation.as_ref().is_none_or(|read| read.value.id != newest) {
-        let key = records::invitation(view.tenant.id, newest);
-        records.invitation = vestibule.foundation.store.get(&key).await.map_err(StoreError::refusal)?;
-    }
-    Ok(())
 }
 
 /// The batch that makes true what was agreed, and what is known of the person once it is.

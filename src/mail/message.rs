@@ -13,7 +13,7 @@ use lettre::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::{EmailAddress, MailId};
+use crate::domain::{EmailAddress, MailId, is_unseen};
 
 /// Who mails are from. The address is the operator's, never a tenant's, so that no tenant can send in another's name; the name
 /// of an invitation's sender is the tenant's to choose.
@@ -136,11 +136,7 @@ fn raw_header(name: &'static str, value: &str) -> HeaderValue {
 /// marks that turn the reading direction or cannot be seen, white space collapsed.
 #[must_use]
 pub fn one_line(text: &str, limit: usize) -> String {
-    let unseen = |c: char| {
-        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let spaced: String = text.chars().filter(|c| !unseen(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let spaced: String = text.chars().filter(|c| !is_unseen(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(limit) {
         None => line,

@@ -268,11 +268,16 @@ tenant_keys! {
     /// Who holds an address.
     address(address: &EmailAddress) -> UserRef = ADDRESS_INDEX [address.as_str().as_bytes()];
     /// Whom an identity is bound to.
-    identity(identity: &Identity) -> UserRef = IDENTITY_INDEX [&hash_of(identity)];
-    /// Whether an address was a blocked user's who is deleted.
-    barred_address(address: &EmailAddress) -> Barred = BARRED [crate::secret::SecretHash::of(address.as_str().as_bytes()).as_bytes()];
-    /// Whether an identity was.
-    barred_identity(identity: &Identity) -> Barred = BARRED [&hash_of(identity)];
+    identity(identity: &Identity) -> UserRef = IDENTITY_INDEX [&hash_of(&[&identity.issuer, &identity.subject])];
+    /// That an address was a deleted user's who was blocked.
+    barred_address(address: &EmailAddress, user: UserId) -> Barred = BARRED [&hash_of(&[address.as_str()]), user.as_bytes()];
+    /// All such users who had an address.
+    all_barred_address(address: &EmailAddress) -> Barred = BARRED [&hash_of(&[address.as_str()])];
+    /// That an identity was a deleted user's who was blocked.
+    barred_identity(identity: &Identity, user: UserId) -> Barred =
+        BARRED [&hash_of(&[&identity.issuer, &identity.subject]), user.as_bytes()];
+    /// All such users who had an identity.
+    all_barred_identity(identity: &Identity) -> Barred = BARRED [&hash_of(&[&identity.issuer, &identity.subject])];
     /// A user's answers to agreements.
     acceptances(user: UserId) -> Acceptances = ACCEPTANCES [user.as_bytes()];
     /// Whether a user is assigned to an app.
@@ -336,8 +341,8 @@ tenant_keys! {
 }
 
 /// An identity in keys. No address has a zero in it, so that none has the same hash.
-fn hash_of(identity: &Identity) -> [u8; 32] {
-    *crate::secret::SecretHash::of(format!("{}\0{}", identity.issuer, identity.subject).as_bytes()).as_bytes()
+fn hash_of(words: &[&str]) -> [u8; 32] {
+    *crate::secret::SecretHash::of(words.join("\0").as_bytes()).as_bytes()
 }
 
 /// The bytes of a document, chunk by chunk.

@@ -3,6 +3,7 @@
 use crate::support::{
     apply::{apply, home_tenant, publish_terms, put_guest},
     client::{Client, Request},
+    declared,
     journey::Guest,
     process::Demo,
     soon,
@@ -41,14 +42,18 @@ impl<'a> Given<'a> {
     }
 }
 
+/// Where an answer leads, and whether it gives anything: what was asked for, or a new code.
+fn gives(answer: &Answer) -> (bool, String) {
+    let back = answer.onward().map(String::from).unwrap_or_default();
+    (answer.status.is_success() || back.contains("code="), back)
+}
+
 /// The sample app once more, with `more` of it.
 fn app(demo: &Demo, more: &str) {
     let app = &demo.app;
-    let declared = format!(
-        "[[tenant.app]]\nid = \"{}\"\ndisplay_name = \"Expenses\"\nclient_secret = \"{}\"\nhomepage = \"{}\"\nredirect_uris = [\"{}\"]\n{more}\n",
-        app.client_id, app.client_secret, app.url, app.redirect_uri
-    );
-    apply(demo, &declared, &[]);
+    let declared = declared::app(&app.client_id, "Expenses", &app.client_secret);
+    let places = format!("homepage = \"{}\"\nredirect_uris = [\"{}\"]\n", app.url, app.redirect_uri);
+    apply(demo, &format!("{declared}{places}{more}\n"), &[]);
 }
 
 /// The guests' home organisation, no longer in use.
@@ -81,14 +86,16 @@ async fn t_13_t_05_t_07_every_grant_meets_every_policy() {
         // The last, since nobody knows the secret that would switch it on again.
         ("the home organisation is switched off", &|_| switch_off_home(&demo, &issuer, &domain)),
     ];
+    for (which, answer) in Given::new(&demo, &client).await.used(&client).await {
+        assert!(gives(&answer).0, "before any change the {which} gives {}: {}", answer.status, answer.body);
+    }
     for (what, change) in changes {
         let mut given = Given::new(&demo, &client).await;
         change(true);
         let (access, http) = (given.access.clone(), &client);
         assert!(soon(async || http.userinfo(&access).await.status.is_client_error()).await, "{what}");
         for (which, answer) in given.used(&client).await {
-            let back = answer.onward().map(String::from).unwrap_or_default();
-            let gives = answer.status.is_success() || back.contains("code=");
+            let (gives, back) = gives(&answer);
             assert!(!gives, "{what}: the {which} gives {}: {back} {}", answer.status, answer.body);
         }
         change(false);

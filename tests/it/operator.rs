@@ -21,12 +21,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
+    declared::{self, CONTOSO as TENANT, EXPENSES as APP},
     process::{Process, READY_WITHIN, data_folder, run, spare_address, text, vestibule},
     random,
 };
 
-const TENANT: &str = "c0c0c0c0-0000-4000-8000-000000000001";
-const APP: &str = "a99a99a9-0000-4000-8000-000000000003";
 /// How long a change may take to be seen.
 const A_SECOND: Duration = Duration::from_secs(1);
 /// How long a process may take to end.
@@ -68,16 +67,12 @@ impl Site {
 
     fn tenants(&self, more: &str) -> String {
         let Secrets { app, federation, password } = &self.secrets;
+        let tenant = declared::tenant(TENANT, "Contoso", &[("contoso.example", true)]);
+        let app = declared::app(APP, "Directory tools", app);
         format!(
             r#"
-            [[tenant]]
-            id = "{TENANT}"
-            display_name = "Contoso"
-            domains = [{{ name = "contoso.example", verified = true }}]
-            [[tenant.app]]
-            id = "{APP}"
-            display_name = "Directory tools"
-            client_secret = "{app}"
+            {tenant}
+            {app}
             permissions = ["User.Read.All"]
             [[tenant.federation]]
             display_name = "Fabrikam"

@@ -142,7 +142,8 @@ kinds! {
     SESSION_END, "ended session", true, [ID], SessionEnd, |record, _, name| record.session.as_bytes() == name[0];
     TERMS_EPOCH, "count of changes of terms", true, [], TermsEpoch, |_, _, _| true;
     TENANT_CUTOFF, "cut-off of all sessions", true, [], TenantCutoff, |_, _, _| true;
-    BARRED, "mark of a blocked user who is deleted", true, [HASH], Barred, |_, _, _| true;
+    BARRED, "mark of a blocked user who is deleted", true, [HASH, ID], Barred,
+        |record, _, name| record.user.as_bytes() == name[1];
     ALSO_HELD, "address held beside another", true, [Text, ID], AlsoHeld, |record, _, name| record.user.as_bytes() == name[1];
     USED_CODE, "used code", true, [ID], UsedCode, |_, _, _| true;
     REFRESH_FAMILY, "refresh family", true, [ID], RefreshFamily, |record, _, name| record.id.as_bytes() == name[0];

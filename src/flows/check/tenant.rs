@@ -16,6 +16,7 @@ use crate::{
         terms::{Agreement, DocumentId},
         user::User,
     },
+    flows::guests::marks_of_deleted,
     mail::OutboxItem,
     oidc::{
         TenantKey,
@@ -24,7 +25,7 @@ use crate::{
     seal::KeyRing,
     store::{
         Entry, Key,
-        records::{self, Barred, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
+        records::{self, DeletedUser, Delivery, DocumentInfo, SessionFamily, Tombstone, UserRef, kind},
     },
 };
 
@@ -57,6 +58,8 @@ pub(super) struct TenantCheck<'a> {
     addresses: HashMap<EmailAddress, Vec<UserRef>>,
     /// Those of them to whom the address does not lead, by the names of the entries that say so.
     also_held: HashMap<Key, UserId>,
+    /// Who was blocked and is deleted, by the names of the marks that keep them out.
+    barred: HashMap<Key, UserId>,
     /// Who is bound to an identity, by the name of its index entry.
     identities: HashMap<Key, UserId>,
     families: HashMap<GrantId, SessionId>,
@@ -93,6 +96,7 @@ impl<'a> TenantCheck<'a> {
             invited: HashMap::new(),
             addresses: HashMap::new(),
             also_held: HashMap::new(),
+            barred: HashMap::new(),
             identities: HashMap::new(),
             families: HashMap::new(),
             audit: None,
@@ -130,7 +134,10 @@ impl<'a> TenantCheck<'a> {
             kind::DOCUMENT => self.document(key, read(value)?),
             kind::DOCUMENT_CHUNK => self.chunk(entry, findings),
             kind::DELETED_USER => {
-                self.deleted.insert(read::<DeletedUser>(value)?.user.id);
+                let user = read::<DeletedUser>(value)?.user;
+                let marks = marks_of_deleted(self.tenant, &user);
+                self.barred.extend(marks.into_iter().map(|mark| (mark.key().clone(), user.id)));
+                self.deleted.insert(user.id);
             }
             kind::TOMBSTONE => {
                 self.tombstones.insert(read::<Tombstone>(value)?.user);
@@ -163,8 +170,8 @@ impl<'a> TenantCheck<'a> {
             kind::ALSO_HELD if self.also_held.remove(key) != user_of_index(key) => {
                 findings.about(key, "its user does not have the address, or it leads to that user");
             }
-            kind::BARRED if !self.deleted.contains(&read::<Barred>(value)?.user) => {
-                findings.about(key, "its user is not among those who were deleted and can be restored");
+            kind::BARRED if self.barred.remove(key).is_none() => {
+                findings.about(key, "its user is not among those who were blocked and deleted and can be restored");
             }
             kind::REFRESH_FAMILY => {
                 let family: RefreshFamily = read(value)?;
@@ -220,6 +227,10 @@ impl<'a> TenantCheck<'a> {
                 records::user(tenant, *user).key(),
                 "one of its addresses leads to somebody else, and will not pass to it",
             );
+        }
+        for user in self.barred.values() {
+            let user = records::deleted_user(tenant, *user);
+            findings.about(user.key(), "it was blocked, and a mark that keeps it out is missing");
         }
         for user in self.identities.values() {
             findings.about(records::user(tenant, *user).key(), "the identity that it is bound to does not lead to it");

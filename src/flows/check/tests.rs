@@ -30,7 +30,7 @@ use crate::{
         Batch, SharedStore, Write,
         embedded::EmbeddedStore,
         memory::MemoryStore,
-        records::{self, Assignment, DocumentInfo, InvitedIndex, RecordKey, SessionFamily, Store, Unfinished, UserRef},
+        records::{self, Assignment, Barred, DocumentInfo, InvitedIndex, RecordKey, SessionFamily, Store, Unfinished, UserRef},
     },
 };
 
@@ -107,7 +107,7 @@ impl Scene {
         };
         let later = now + SignedDuration::from_hours(1);
         store.commit(outbox.enqueue(batch, tenant(), &mail, later, false)).await.unwrap();
-        // A guest who was invited, and one who was deleted since.
+        // A guest who was invited, and one who was blocked and deleted since.
         let directory = Directory::new(foundation.clone(), Arc::new(LiveState::new(LiveState::MAX_SILENCE)));
         let view = directory.tenant(tenant()).await.unwrap().unwrap();
         let sender = Sender { name: None, address: "guests@contoso.example".parse().unwrap() };
@@ -117,6 +117,7 @@ impl Scene {
             guests.push(operator.invite(&invite(mail)).await.unwrap().user);
         }
         operator.assign(guests[1].id, store.list(&records::apps(tenant())).await.unwrap()[0].value.id, None).await.unwrap();
+        operator.block(guests[1].id, None).await.unwrap();
         operator.delete(guests[1].id, None).await.unwrap();
         let documents = store.list(&records::agreements(tenant())).await.unwrap();
         let document = documents[0].value.files[0].versions[0].document;
@@ -259,7 +260,22 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
         ),
         (Write::Delete(records::tombstone(tenant(), deleted.id).key().clone()), "there is no mark that it was deleted"),
         (record(&records::user(tenant(), deleted.id), &restorable.user), "it is there, and is marked as deleted"),
-        (Write::Delete(records::deleted_user(tenant(), deleted.id).key().clone()), "assignment {deleted}"),
+        (
+            Write::Delete(records::deleted_user(tenant(), deleted.id).key().clone()),
+            "assignment {deleted}|its user is not among those who were blocked and deleted and can be restored",
+        ),
+        (
+            Write::Delete(records::barred_address(tenant(), deleted.mail.as_ref().unwrap(), deleted.id).key().clone()),
+            "deleted user {deleted}: it was blocked, and a mark that keeps it out is missing",
+        ),
+        (
+            record(&records::barred_address(tenant(), mail, deleted.id), &Barred { user: deleted.id }),
+            "its user is not among those who were blocked and deleted and can be restored",
+        ),
+        (
+            record(&records::barred_address(tenant(), mail, NOBODY), &Barred { user: maria.id }),
+            "it is stored under another's key",
+        ),
         (
             Write::Delete(domain("contoso.example").key().clone()),
             "claim on a domain contoso.example: tenant {tenant} has it and has not claimed it",

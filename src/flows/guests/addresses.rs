@@ -18,14 +18,15 @@ use crate::{
 pub(in crate::flows) struct Addresses {
     tenant: TenantId,
     known: BTreeMap<EmailAddress, Holder>,
+    /// Who was changed already in this change, as they are by now; `None` of one who is not there any more.
+    changed: BTreeMap<UserId, Option<User>>,
 }
 
 struct Holder {
     stored: Option<Stored<UserRef>>,
     now: Option<UserId>,
-    /// Who has come to have it beside that user in this change, and who has let go of it.
+    /// Who has come to have it beside that user in this change.
     also: Vec<UserRef>,
-    gone: Vec<UserId>,
 }
 
 /// What has to be written to keep the index in step.
@@ -41,7 +42,8 @@ enum Entry {
         heir: Option<Box<Stored<User>>>,
         after: Option<UserRef>,
     },
-    /// Somebody has it whom it does not lead to, or no longer does.
+    /// Somebody has it whom it does not lead to, or no longer does. It is written without a check of its own: every act and every
+    /// apply checks the end of the audit log, so that nothing has changed since it was decided.
     AlsoHeld { address: EmailAddress, user: UserId, held: bool },
 }
 
@@ -77,7 +79,7 @@ impl Entry {
 impl Addresses {
     /// Of a tenant; nothing was read yet.
     pub(in crate::flows) fn of(tenant: TenantId) -> Self {
-        Self { tenant, known: BTreeMap::new() }
+        Self { tenant, known: BTreeMap::new(), changed: BTreeMap::new() }
     }
 
     /// Whom an address leads to once the change has been made.
@@ -95,7 +97,7 @@ impl Addresses {
             Entry::Vacant(unknown) => {
                 let stored = store.get(&records::address(self.tenant, address)).await?;
                 let now = stored.as_ref().map(|stored| stored.value.user);
-                Ok(unknown.insert(Holder { stored, now, also: Vec::new(), gone: Vec::new() }))
+                Ok(unknown.insert(Holder { stored, now, also: Vec::new() }))
             }
         }
     }
@@ -112,12 +114,14 @@ impl Addresses {
         after: Option<&User>,
     ) -> Result<Reindexed, StoreError> {
         let mut changes = Reindexed::default();
+        if let Some(user) = before.or(after) {
+            self.changed.insert(user.id, after.cloned());
+        }
         let let_go = |address: &&EmailAddress| after.is_none_or(|after| !after.holds(address));
         for address in before.into_iter().flat_map(User::addresses).filter(let_go) {
             let Some(user) = before.map(|before| before.id) else { continue };
             let holder = self.read(store, address).await?;
             holder.also.retain(|also| also.user != user);
-            holder.gone.push(user);
             if holder.now != Some(user) {
                 changes.0.push(Entry::AlsoHeld { address: address.clone(), user, held: false });
                 continue;
@@ -146,7 +150,7 @@ impl Addresses {
     }
 
     /// Whom an address passes to that was let go of: somebody who comes to have it in this change, or who had it before, as
-    /// they were read.
+    /// this change has made them or as they were read.
     async fn heir(
         &mut self,
         store: &Store,
@@ -157,11 +161,12 @@ impl Addresses {
         if !holder.also.is_empty() {
             return Ok((None, Some(holder.also.remove(0))));
         }
-        for also in store.list(&records::all_also_held(tenant, address)).await? {
-            if !holder.gone.contains(&also.value.user)
-                && let Some(user) = store.get(&records::user(tenant, also.value.user)).await?
-                && user.value.holds(address)
-            {
+        for AlsoHeld { user } in store.list(&records::all_also_held(tenant, address)).await?.into_iter().map(|also| also.value) {
+            if let Some(changed) = self.changed.get(&user) {
+                if let Some(user) = changed.as_ref().filter(|user| user.holds(address)) {
+                    return Ok((None, Some(UserRef::to(user))));
+                }
+            } else if let Some(user) = store.get(&records::user(tenant, user)).await?.filter(|user| user.value.holds(address)) {
                 let after = UserRef::to(&user.value);
                 return Ok((Some(Box::new(user)), Some(after)));
             }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::{Administration, Changes};
 use crate::{
     domain::{
-        AppId, EmailAddress, TenantId, UserId,
+        AppId, EmailAddress, TenantId,
         app::App,
         audit::Actor,
         permission::Permission,
@@ -34,44 +35,48 @@ pub(in crate::flows) fn may_let_in(actor: &Actor, apps: &BTreeMap<AppId, App>) -
     }
 }
 
-/// Where it would be marked that somebody with this proof, who has shown that `mailbox` is theirs, too, was blocked.
+/// The marks of everybody who was blocked and had this proof, or `mailbox`, which was shown to be theirs, too. Prefixes: see
+/// [`is_barred`].
 pub(in crate::flows) fn marks_of_proof(
     tenant: TenantId,
     proof: &VerifiedIdentity,
     mailbox: Option<&EmailAddress>,
 ) -> Vec<RecordKey<Barred>> {
     let addresses = proof.email.as_ref().map(|email| email.address()).into_iter().chain(mailbox);
-    let identity = records::barred_identity(tenant, &proof.identity);
-    std::iter::once(identity).chain(addresses.map(|address| records::barred_address(tenant, address))).collect()
+    let identity = records::all_barred_identity(tenant, &proof.identity);
+    std::iter::once(identity).chain(addresses.map(|address| records::all_barred_address(tenant, address))).collect()
 }
 
-fn marks_of_user(tenant: TenantId, user: &User) -> Vec<RecordKey<Barred>> {
-    let identity = user.identity().map(|identity| records::barred_identity(tenant, identity));
-    user.addresses().map(|address| records::barred_address(tenant, address)).chain(identity).collect()
+/// Whether there is any of these marks.
+///
+/// # Errors
+/// When the store is unavailable.
+pub(in crate::flows) async fn is_barred(store: &Store, marks: &[RecordKey<Barred>]) -> Result<bool, StoreError> {
+    Ok(try_join_all(marks.iter().map(|marks| store.list(marks))).await?.into_iter().any(|found| !found.is_empty()))
+}
+
+/// The marks that a deleted user leaves: one of their own for each address and for the identity, since others may have had the
+/// same. None where they were not blocked.
+pub(in crate::flows) fn marks_of_deleted(tenant: TenantId, user: &User) -> Vec<RecordKey<Barred>> {
+    if user.account_enabled {
+        return Vec::new();
+    }
+    let identity = user.identity().map(|identity| records::barred_identity(tenant, identity, user.id));
+    user.addresses().map(|address| records::barred_address(tenant, address, user.id)).chain(identity).collect()
 }
 
 /// Marks what a deleted user had, if they were blocked, until they can no longer be restored.
 pub(super) fn bar(changes: &mut Changes, tenant: TenantId, user: &User, gone: Timestamp) {
-    if user.account_enabled {
-        return;
-    }
-    for mark in marks_of_user(tenant, user) {
+    for mark in marks_of_deleted(tenant, user) {
         changes.write(|batch| batch.put_until(&mark, &Barred { user: user.id }, Some(gone)));
     }
 }
 
 /// Takes the marks of a deleted user away, who is restored or gone for good.
-pub(super) async fn unbar(store: &Store, changes: &mut Changes, tenant: TenantId, user: &User) -> Result<(), StoreError> {
-    let marks = marks_of_user(tenant, user);
-    let found = store.get_all(&marks).await?;
-    for (mark, _) in marks.iter().zip(found).filter(|(_, found)| is_of(found.as_ref().map(|found| &found.value), user.id)) {
-        changes.write(|batch| batch.delete(mark));
+pub(super) fn unbar(changes: &mut Changes, tenant: TenantId, user: &User) {
+    for mark in marks_of_deleted(tenant, user) {
+        changes.write(|batch| batch.delete(&mark));
     }
-    Ok(())
-}
-
-fn is_of(mark: Option<&Barred>, user: UserId) -> bool {
-    mark.is_some_and(|mark| mark.user == user)
 }
 
 impl Administration<'_> {
@@ -80,8 +85,8 @@ impl Administration<'_> {
         if may_let_in(self.actor, &self.view.apps) {
             return Ok(());
         }
-        let mark = records::barred_address(self.tenant(), address);
-        let barred = self.foundation.store.get(&mark).await.map_err(StoreError::refusal)?.is_some();
+        let marks = [records::all_barred_address(self.tenant(), address)];
+        let barred = is_barred(&self.foundation.store, &marks).await.map_err(StoreError::refusal)?;
         if barred { Err(Code::InviteeBarred) } else { Ok(()) }
     }
 }

@@ -110,7 +110,7 @@ impl Administration<'_> {
             let reindexed = addresses.reindex(store, None, Some(&user)).await.map_err(StoreError::refusal)?;
             changes.write(|batch| reindexed.write(batch, tenant));
             belongings::keep(store, &mut changes, (tenant, id), None).await.map_err(StoreError::refusal)?;
-            barred::unbar(store, &mut changes, tenant, &stored.value.user).await.map_err(StoreError::refusal)?;
+            barred::unbar(&mut changes, tenant, &stored.value.user);
             if let Some(latest) = self.latest(&user).await? {
                 let invitation = &latest.invitation.value;
                 if let Some(address) = &invitation.address {
@@ -143,7 +143,7 @@ impl Administration<'_> {
             let key = records::deleted_user(tenant, id);
             changes.write(|batch| batch.unchanged(&key, Some(&stored)).delete(&key));
             belongings::remove(store, &mut changes, tenant, id).await.map_err(StoreError::refusal)?;
-            barred::unbar(store, &mut changes, tenant, &stored.value.user).await.map_err(StoreError::refusal)?;
+            barred::unbar(&mut changes, tenant, &stored.value.user);
             if let Some(invitation) = stored.value.user.invitation {
                 changes.write(|batch| {
                     batch.delete(&records::invitation(tenant, invitation)).delete(&records::delivery(tenant, invitation))

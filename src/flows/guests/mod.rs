@@ -25,7 +25,7 @@ pub use change::{Change, ProfileChange};
 pub use invite::{Invite, Invited, Message, Outcome, Posted, Purpose, may_invite};
 
 pub(super) use addresses::Addresses;
-pub(super) use barred::{marks_of_proof, may_let_in};
+pub(super) use barred::{is_barred, marks_of_deleted, marks_of_proof, may_let_in};
 pub(super) use change::told;
 
 use super::{Foundation, Turn, audited, cut_off, directory::TenantView};

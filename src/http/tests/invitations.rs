@@ -87,7 +87,7 @@ impl Site {
     }
 
     /// Has an invitation be somebody else's.
-    async fn change_inviter(&self, guest: UserId, by: &Actor) {
+    pub(super) async fn change_inviter(&self, guest: UserId, by: &Actor) {
         let invitation = Invitation { invited_by: by.clone(), ..self.invitation(guest).await };
         let batch = crate::store::Batch::new(crate::store::Partition::Tenant(tenant()));
         let batch = batch.put(&records::invitation(tenant(), invitation.id), &invitation);
@@ -280,6 +280,27 @@ async fn t_05_a_blocked_person_who_left_does_not_come_back_by_another_address() 
         }
         assert_eq!(walk.site.user(again.user).await.unwrap().is_pending(), !lets_in, "{address}");
     }
+}
+
+/// T-05: where nobody can tell who invited them, nobody has let them in.
+#[tokio::test]
+async fn t_05_a_blocked_person_who_left_does_not_come_back_by_an_invitation_that_is_lost() {
+    const EVE: &str = "eve@fabrikam.example";
+    let mut walk = Walk::new(Site::warm().await);
+    let first = walk.site.invite(invite(Some(EVE))).await;
+    walk.open(&first.link).await;
+    let review = walk.prove_at_home("eve", Some(EVE)).await;
+    walk.land(&review).await;
+    walk.site.administer(async |act| act.block(first.user, None).await).await;
+    walk.site.administer(async |act| act.delete(first.user, None).await).await;
+    let again = walk.site.invite(invite(Some(EVE))).await;
+    let invitation = records::invitation(tenant(), walk.site.invitation(again.user).await.id);
+    let lost = crate::store::Batch::new(crate::store::Partition::Tenant(tenant())).delete(&invitation);
+    walk.site.house.foundation.store.commit(lost).await.unwrap();
+    walk.site.change_browser(&mut BTreeMap::new());
+    walk.open(&format!("/{}", tenant())).await;
+    let told = walk.prove_at_home("eve", Some(EVE)).await;
+    assert!(refuses(&told, Code::AccountBlocked), "{}", told.body);
 }
 
 /// T-05: what ends while somebody is on the way ends for them.

@@ -15,7 +15,7 @@ use super::{
     UpstreamAttempt, UpstreamError,
     provider::{MAX_KEY_ID, Provider},
 };
-use crate::{domain::turns_direction, secret::constant_time_eq};
+use crate::{domain::is_plain_char, secret::constant_time_eq};
 
 /// How far the clocks of a home organisation and of this server may differ, in seconds.
 const SKEW: i64 = 60;
@@ -184,9 +184,9 @@ fn auth_time(claims: &CoreIdTokenClaims, attempt: &UpstreamAttempt, now: Timesta
     Timestamp::from_second(time).map_err(|error| UpstreamError::Invalid { what: "its time", source: Some(Arc::new(error)) })
 }
 
-/// A text of others in a form that can be shown: one line, no control or direction characters, at most `limit` characters.
+/// A text of others in a form that can be shown: of its characters that [`is_plain_char`], `limit` at most.
 pub(super) fn shown(text: &str, limit: usize) -> Option<String> {
-    let kept: String = text.chars().filter(|c| !c.is_control() && !turns_direction(*c) && *c != '\u{feff}').take(limit).collect();
+    let kept: String = text.chars().filter(|c| is_plain_char(*c)).take(limit).collect();
     Some(kept.trim().to_owned()).filter(|kept| !kept.is_empty())
 }
 
@@ -197,6 +197,7 @@ mod tests {
     #[test]
     fn texts_of_others_are_shown_on_one_line() {
         assert_eq!(shown(" Ada\r\n\u{202e}Lovelace\0 ", 256).as_deref(), Some("AdaLovelace"));
+        assert_eq!(shown("Ada\u{2028}Love\u{2029}lace\u{200b}", 256).as_deref(), Some("AdaLovelace"));
         assert_eq!(shown("abc", 2).as_deref(), Some("ab"));
         assert_eq!(shown(" \u{200f}\u{61c}\t", 9), None);
     }

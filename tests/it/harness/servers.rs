@@ -37,7 +37,13 @@ fn send(socket: &mut TcpStream, command: &str) {
 
 fn hear(socket: &mut TcpStream) -> Heard {
     let mut answer = [0; 64];
-    match socket.read(&mut answer) {
+    let read = loop {
+        match socket.read(&mut answer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => break read,
+        }
+    };
+    match read {
         Ok(read) if answer[..read].ends_with(b"+PONG\r\n") => Heard::Pong,
         Ok(read) => panic!("{:?}", String::from_utf8_lossy(&answer[..read])),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Heard::Nothing,

@@ -35,18 +35,14 @@ impl Guests {
         let public_url = format!("https://localhost:{}", secure.port());
         let configuration = site.configuration(&tls).replace(&site.url(""), &public_url);
         site.write("vestibule.toml", &configuration);
+        let tenant = declared::tenant(TENANT, "Contoso", &[("contoso.example", true)]);
+        let app = declared::app(APP, "Directory tools", &site.secrets.app);
         site.write(
             "tenants.toml",
             &format!(
                 r#"
-                [[tenant]]
-                id = "{TENANT}"
-                display_name = "Contoso"
-                domains = [{{ name = "contoso.example", verified = true }}]
-                [[tenant.app]]
-                id = "{APP}"
-                display_name = "Directory tools"
-                client_secret = "{}"
+                {tenant}
+                {app}
                 permissions = ["User.ReadWrite.All", "Application.Read.All", "AppRoleAssignment.ReadWrite.All"]
                 [[tenant.app]]
                 display_name = "Expenses"
@@ -56,8 +52,7 @@ impl Guests {
                 user_type = "Member"
                 display_name = "Adele Vance"
                 mail = "adele@contoso.example"
-                "#,
-                site.secrets.app
+                "#
             ),
         );
         site.apply();

@@ -48,6 +48,20 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
+/// A driver on a port of its own, and the line that says which. The port that it chooses may be taken before it binds it.
+fn chromedriver() -> (Process, String) {
+    let mut log = String::new();
+    for _ in 0..5 {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        match Process::attempt(command, |line| line.contains("started successfully on port")) {
+            Ok(started) => return started,
+            Err(said) => log = said,
+        }
+    }
+    panic!("chromedriver does not start; its log:\n{log}")
+}
+
 impl Browser {
     /// With JavaScript.
     pub(crate) async fn start() -> Self {
@@ -58,9 +72,7 @@ impl Browser {
     pub(crate) async fn start_with(javascript: bool) -> Self {
         let outside = Site::page("outside").await;
         let profile = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
-        let (chromedriver, line) = Process::start(command, |line| line.contains("started successfully on port"));
+        let (chromedriver, line) = chromedriver();
         let port = line.trim_end_matches('.').rsplit(' ').next().expect("a port").to_owned();
         let mut capabilities = DesiredCapabilities::chrome();
         for argument in ARGUMENTS {

@@ -15,6 +15,11 @@ pub(crate) fn tenant(id: &str, name: &str, domains: &[(&str, bool)]) -> String {
     format!("[[tenant]]\nid = \"{id}\"\ndisplay_name = \"{name}\"\ndomains = [{}]\n", domains.join(", "))
 }
 
+/// An app of a tenant, which proves itself by a secret. What follows it in the file is its own.
+pub(crate) fn app(id: &str, name: &str, secret: &str) -> String {
+    format!("[[tenant.app]]\nid = \"{id}\"\ndisplay_name = \"{name}\"\nclient_secret = \"{secret}\"\n")
+}
+
 /// A guest.
 pub(crate) fn guest(mail: &str) -> String {
     format!("[[tenant.user]]\ndisplay_name = \"A guest\"\nmail = \"{mail}\"\n")
@@ -39,18 +44,16 @@ pub(crate) struct Declared<'a> {
 impl Declared<'_> {
     /// Contoso with its app, its agreement (`terms.md`, beside the file) and its trust; `policy` is more of the tenant.
     pub(crate) fn contoso(&self, policy: &str) -> String {
-        let Self { fabrikam, app, app_secret, trust_secret, .. } = self;
+        let Self { fabrikam, app: url, app_secret, trust_secret, .. } = self;
         let tenant = tenant(CONTOSO, "Contoso", &[("contoso.example", true)]);
+        let app = app(EXPENSES, "Expenses", app_secret);
         format!(
             r#"{tenant}
             {policy}
-            [[tenant.app]]
-            id = "{EXPENSES}"
-            display_name = "Expenses"
-            client_secret = "{app_secret}"
-            homepage = "{app}/"
-            redirect_uris = ["{app}/.vestibule/callback"]
-            post_logout_redirect_uris = ["{app}/.vestibule/signed-out"]
+            {app}
+            homepage = "{url}/"
+            redirect_uris = ["{url}/.vestibule/callback"]
+            post_logout_redirect_uris = ["{url}/.vestibule/signed-out"]
             [[tenant.federation]]
             id = "{TRUST}"
             display_name = "Fabrikam"
@@ -72,12 +75,10 @@ impl Declared<'_> {
     pub(crate) fn fabrikam(&self) -> String {
         let Self { contoso, trust_secret, .. } = self;
         let tenant = tenant(FABRIKAM, "Fabrikam", &[("fabrikam.example", true)]);
+        let client = app(CLIENT, "Contoso", trust_secret);
         format!(
             r#"{tenant}
-            [[tenant.app]]
-            id = "{CLIENT}"
-            display_name = "Contoso"
-            client_secret = "{trust_secret}"
+            {client}
             redirect_uris = ["{contoso}/{CONTOSO}/federation/{TRUST}/callback"]
             visible = false
             "#

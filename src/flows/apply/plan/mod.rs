@@ -21,18 +21,19 @@ use crate::{
     domain::{
         AppId, Domain, TenantId,
         audit::{Activity, Actor, Head, Told},
-        is_plain,
         tenant::Tenant,
     },
-    flows::{Foundation, audited, keys},
+    flows::{
+        Foundation, audited,
+        guests::{NAME_MAX, check_text},
+        keys,
+    },
     store::{
         Batch, Partition, StoreError,
         records::{self, RecordKey, Stored},
     },
 };
 
-/// The longest name of anything, in characters.
-const NAME_MAX: usize = 256;
 /// What the secrets of `tenants.example.toml` begin with. Nothing may run with them (checklist A-10).
 const SAMPLE_SECRET: &str = "replace-me";
 
@@ -145,9 +146,9 @@ impl Plan {
     }
 
     fn check_name(&mut self, what: &str, name: &str) {
-        if !(1..=NAME_MAX).contains(&name.chars().count()) || !is_plain(name) {
+        if check_text(name, NAME_MAX).is_err() {
             self.problem(format_args!(
-                "{what}: a name has 1 to {NAME_MAX} characters, on one line, and none that turn the reading direction"
+                "{what}: a name has 1 to {NAME_MAX} characters, on one line, each to be seen, none that turns their direction"
             ));
         }
     }

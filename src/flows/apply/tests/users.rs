@@ -1,7 +1,11 @@
 //! Guests and members, their addresses, and what ends their sessions.
 
 use super::*;
-use crate::domain::user::{ExternalUserState, UserType};
+use crate::{
+    domain::user::{ExternalUserState, UserType},
+    flows::check::check,
+    store::records::UserRef,
+};
 
 const GUEST: &str = "90000000-0000-4000-8000-000000000001";
 
@@ -78,6 +82,30 @@ async fn nobody_is_turned_into_somebody_else_by_an_address() {
     assert!(problems[0].contains("Adele Vance"), "{problems:?}");
     let nobody = user("display_name = \"Nobody\"");
     assert!(house.refused(&desired(&nobody)).await[0].contains("needs an id"));
+}
+
+/// What leads to somebody says what is so of them once everything is applied, in whichever order the file names people.
+#[tokio::test]
+async fn an_address_passes_to_somebody_as_the_same_file_makes_them() {
+    const OTHER: &str = "90000000-0000-4000-8000-000000000002";
+    const SHARED: &str = "team@fabrikam.example";
+    let both = |first: &str, second: &str| user(&format!("{first}\n[[tenant.user]]\n{second}"));
+    let holds = |id: &str| format!("id = \"{id}\"\ndisplay_name = \"Somebody\"\nother_mails = [\"{SHARED}\"]\n");
+    let lets_go = holds(GUEST).replace(&format!("\"{SHARED}\""), "");
+    let changed = holds(OTHER) + "user_type = \"Member\"\npreferred_language = \"fi\"\n";
+    let gone = holds(OTHER).replace(&format!("\"{SHARED}\""), "");
+    for (text, heir) in [
+        (both(&changed, &lets_go), Some(UserRef { user: OTHER.parse().unwrap(), guest: false, language: "fi".parse().ok() })),
+        (both(&lets_go, &changed), Some(UserRef { user: OTHER.parse().unwrap(), guest: false, language: "fi".parse().ok() })),
+        (both(&gone, &lets_go), None),
+    ] {
+        let house = House::new();
+        house.apply(&both(&holds(GUEST), &holds(OTHER))).await;
+        house.apply(&text).await;
+        assert_eq!(house.get(&records::address(tenant(), &address(SHARED))).await, heir, "{text}");
+        let report = check(&**house.foundation.store.backend(), Some(&house.foundation.ring), true).await.unwrap();
+        assert!(report.problems.is_empty(), "{:#?}", report.problems);
+    }
 }
 
 #[tokio::test]

@@ -71,8 +71,8 @@ async fn t_05_a_blocked_guest_who_left_is_invited_anew_by_nobody_but_who_may_unb
         assert_eq!(refused, Code::InviteeBarred, "{actor:?}");
     }
     let barred = async |scene: &Scene| {
-        let address = records::barred_address(tenant(), &address("sam@fabrikam.example"));
-        let identity = records::barred_identity(tenant(), &identity);
+        let address = records::barred_address(tenant(), &address("sam@fabrikam.example"), user.id);
+        let identity = records::barred_identity(tenant(), &identity, user.id);
         (scene.house.get(&address).await.is_some(), scene.house.get(&identity).await.is_some())
     };
     assert_eq!(barred(&scene).await, (true, true));
@@ -92,6 +92,31 @@ async fn t_05_a_blocked_guest_who_left_is_invited_anew_by_nobody_but_who_may_unb
     scene.operator().delete(kim.id, None).await.unwrap();
     scene.house.clock.advance(30 * DAY);
     scene.by(&adele).invite(&invite("kim@fabrikam.example")).await.unwrap();
+}
+
+/// One who is gone for good takes no other's block with them, whoever of the two was deleted last.
+#[tokio::test]
+async fn t_05_of_two_blocked_users_who_had_an_address_each_is_kept_out() {
+    for first_goes in [true, false] {
+        let scene = Scene::with("policy = { allow_invites_from = \"everyone\" }").await;
+        let adele = Actor::User(scene.house.user("adele@contoso.example").await.id);
+        let mut both = Vec::new();
+        for _ in 0..2 {
+            let (user, _) = accepted(&scene).await;
+            scene.operator().block(user.id, None).await.unwrap();
+            scene.operator().delete(user.id, None).await.unwrap();
+            both.push(user.id);
+        }
+        scene.since(0).await;
+        let [goes, stays] = if first_goes { [both[0], both[1]] } else { [both[1], both[0]] };
+        scene.operator().delete_permanently(goes, None).await.unwrap();
+        let refused = scene.by(&adele).invite(&invite("sam@fabrikam.example")).await;
+        assert_eq!(refused.unwrap_err(), Code::InviteeBarred, "{first_goes}");
+        scene.since(0).await;
+        scene.operator().delete_permanently(stays, None).await.unwrap();
+        scene.by(&adele).invite(&invite("sam@fabrikam.example")).await.unwrap();
+        scene.since(0).await;
+    }
 }
 
 #[tokio::test]
