@@ -14,8 +14,8 @@ codes! {
         "This link does not say which organisation you want to visit."
         "Type the organisation's domain below, or ask the person who sent you the link for one that names the organisation.";
     1002 TenantUnknown 404 InvalidRequest "AADSTS90002"
-        "The organisation that this link names is not known here."
-        "Check the link for typing errors, or ask the person who sent it to you.";
+        "There is no organisation of this name here."
+        "Check the name for typing errors, or ask the person who gave you the link.";
     1003 DomainNotVerified 403 InvalidRequest "AADSTS500208"
         "The organisation that this link names has not yet proven that it owns this domain."
         "Ask the organisation to finish verifying the domain, or to send you a link with its tenant id.";
@@ -280,7 +280,7 @@ codes! {
         "Unblock the user first.";
     7007 RedirectNotAllowed 400 InvalidRequest ""
         "The invitation would lead to a site that belongs to no app of the organisation."
-        "Use an address of one of its apps, or have the site allowed as a place that invitations may lead to.";
+        "Use an address of one of its apps as inviteRedirectUrl, leave it out, or have the site allowed as a place that invitations may lead to.";
     7008 AddressMissing 400 InvalidRequest ""
         "There is no address to invite or to write to."
         "Give an e-mail address, or invite an existing user without a mail.";

@@ -136,6 +136,9 @@ fn read_or_make_ring(path: &Path, may_make: bool, entropy: &dyn Entropy) -> anyh
     match read_key_ring(path) {
         Err(error) if may_make && (empty || error.kind() == std::io::ErrorKind::NotFound) => {
             let text = KeyRing::generate(entropy);
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                make_folder(folder)?;
+            }
             let make = || {
                 let mut options = std::fs::OpenOptions::new();
                 options.write(true).mode(0o600);

@@ -1,8 +1,8 @@
 # Schlüssel: Code::name(). Das Englische steht in src/error.rs.
 TenantMissing = Dieser Link sagt nicht, welche Organisation Sie besuchen möchten.
     .next = Geben Sie unten die Domain der Organisation ein, oder bitten Sie die Person, die Ihnen den Link geschickt hat, um einen, der die Organisation nennt.
-TenantUnknown = Die Organisation, die dieser Link nennt, ist hier nicht bekannt.
-    .next = Prüfen Sie den Link auf Tippfehler, oder fragen Sie die Person, die ihn Ihnen geschickt hat.
+TenantUnknown = Eine Organisation mit diesem Namen gibt es hier nicht.
+    .next = Prüfen Sie den Namen auf Tippfehler, oder fragen Sie die Person, die Ihnen den Link gegeben hat.
 DomainNotVerified = Die Organisation, die dieser Link nennt, hat noch nicht nachgewiesen, dass ihr diese Domain gehört.
     .next = Bitten Sie die Organisation, die Domain zu bestätigen oder Ihnen einen Link mit ihrer Mandanten-ID zu schicken.
 TenantConflict = Dieser Link nennt mehr als eine Organisation.
@@ -170,7 +170,7 @@ InviteesDomainRefused = Die Organisation nimmt aus der Domain der eingeladenen A
 InviteeBlocked = Die eingeladene Person ist bereits im Verzeichnis, und ihre Anmeldung ist gesperrt.
     .next = Heben Sie zuerst die Sperre auf.
 RedirectNotAllowed = Die Einladung würde zu einer Website führen, die zu keiner App der Organisation gehört.
-    .next = Verwenden Sie eine Adresse einer ihrer Apps, oder lassen Sie die Website als Ziel von Einladungen zulassen.
+    .next = Verwenden Sie eine Adresse einer ihrer Apps als inviteRedirectUrl, lassen Sie sie weg, oder lassen Sie die Website als Ziel von Einladungen zulassen.
 AddressMissing = Es gibt keine Adresse, die eingeladen oder angeschrieben werden kann.
     .next = Geben Sie eine E-Mail-Adresse an, oder laden Sie eine vorhandene Person ohne E-Mail ein.
 AddressNotOfUser = Die Adresse stimmt mit keiner Adresse der Person überein.

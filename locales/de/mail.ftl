@@ -32,6 +32,7 @@ mail-invitation-message = { $inviter } schreibt:
 mail-invitation-accept = Einladung annehmen
 mail-invitation-copy = Derselbe Link, zum Kopieren in einen Browser:
 mail-invitation-leads = Der Link öffnet { $origin }. Nachdem Sie angenommen haben, werden Sie zu { $host } weitergeleitet.
+mail-invitation-leads-apps = Der Link öffnet { $origin }. Nachdem Sie angenommen haben, sehen Sie die Apps, die { $organisation } mit Ihnen teilt.
 mail-invitation-until = Der Link gilt bis { $moment }.
 mail-invitation-for-ever = Der Link läuft nicht ab.
 mail-invitation-alone = Er ist nur für Sie bestimmt: Leiten Sie ihn nicht weiter.

@@ -30,8 +30,9 @@ invited-trust = Machen Sie nur weiter, wenn Sie wissen, wer Sie einlädt, und es
 
 # Adresse
 identify-heading = Anmelden bei { $tenant }
-identify-heading-app = Anmelden bei { $app } von { $tenant }
+identify-heading-app = Bei { $tenant } anmelden, um zu { $app } zu kommen
 identify-lead = Verwenden Sie die E‑Mail-Adresse, die eingeladen wurde.
+identify-lead-another = Geben Sie die E‑Mail-Adresse ein, die Sie stattdessen verwenden möchten.
 identify-label = E‑Mail-Adresse
 identify-hint = Zum Beispiel name@organisation.example
 
@@ -76,8 +77,11 @@ passkey-use = Mit einem Passkey anmelden
 passkey-set-up = Passkey einrichten
 passkey-failed = Das hat nicht geklappt. Versuchen Sie es noch einmal, oder wählen Sie unten einen anderen Weg.
 account-none = Ich habe noch kein Konto oder komme nicht hinein
+account-first-lead = Um hineinzukommen, brauchen Sie ein Konto bei { $tenant }. Sie richten es für { $email } ein.
+account-there = Ich habe schon ein Konto
 set-up-heading = Konto einrichten
 set-up-lead = Wählen Sie, wie Sie sich von jetzt an bei { $tenant } anmelden. Einen Passkey bestätigen Sie mit Ihrem Fingerabdruck, Ihrem Gesicht oder der PIN Ihres Geräts und müssen sich nichts merken.
+set-up-counts = Es gilt, sobald Sie allem zugestimmt haben, worum { $tenant } bittet. Wenn Sie vorher aufhören, richten Sie es noch einmal ein.
 set-up-again = Womit Sie sich bisher angemeldet haben, gilt dann nicht mehr, und Sie werden überall sonst abgemeldet.
 
 # Weitergehen
@@ -168,7 +172,7 @@ left-lead = Ihr Gastkonto bei { $tenant } ist beendet, und Sie sind auf allen Ih
 
 # Einladungen per Mail
 invitations-heading = Einladungen per E‑Mail von { $tenant }
-invitations-identify-lead = Sagen Sie, um welche E‑Mail-Adresse es geht.
+invitations-identify-lead = Geben Sie die E‑Mail-Adresse ein, an die die Einladung ging.
 invitations-allowed = { $tenant } kann Einladungen an { $address } senden.
 invitations-blocked = { $tenant } sendet keine Einladungen mehr an { $address }.
 invitations-what = Es geht nur um Einladungen. Bestehende Gastkonten bleiben, wie sie sind, und Codes zum Anmelden werden weiter gesendet, wenn Sie danach fragen.

@@ -34,6 +34,7 @@ mail-invitation-message = { $inviter } writes:
 mail-invitation-accept = Accept invitation
 mail-invitation-copy = The same link, to be copied into a browser:
 mail-invitation-leads = The link opens { $origin }. Once you have accepted, you are taken to { $host }.
+mail-invitation-leads-apps = The link opens { $origin }. Once you have accepted, you see the apps that { $organisation } shares with you.
 mail-invitation-until = The link works until { $moment }.
 mail-invitation-for-ever = The link does not expire.
 mail-invitation-alone = It is meant for you alone: do not forward it.

@@ -30,8 +30,9 @@ invited-trust = Go on only if you know who invites you and expected it.
 
 # Address
 identify-heading = Sign in to { $tenant }
-identify-heading-app = Sign in to { $app } at { $tenant }
+identify-heading-app = Sign in at { $tenant } to get to { $app }
 identify-lead = Use the e‑mail address that was invited.
+identify-lead-another = Type the e‑mail address that you want to use instead.
 identify-label = E‑mail address
 identify-hint = For example name@organisation.example
 
@@ -76,8 +77,11 @@ passkey-use = Sign in with a passkey
 passkey-set-up = Set up a passkey
 passkey-failed = That did not work. Try again, or choose another way below.
 account-none = I have no account yet, or cannot get in
+account-first-lead = To come in you need an account at { $tenant }. You set it up for { $email }.
+account-there = I have an account already
 set-up-heading = Set up your account
 set-up-lead = Choose how you sign in to { $tenant } from now on. With a passkey you confirm with your fingerprint, your face or the PIN of your device, and have nothing to remember.
+set-up-counts = It counts once you have accepted everything that { $tenant } asks for: if you stop before, set it up once more.
 set-up-again = What you signed in with before will no longer work, and you are signed out everywhere else.
 
 # Going on
@@ -168,7 +172,7 @@ left-lead = Your guest account at { $tenant } has ended, and you are signed out 
 
 # Invitations by mail
 invitations-heading = Invitations by e‑mail from { $tenant }
-invitations-identify-lead = Say which e‑mail address this is about.
+invitations-identify-lead = Type the e‑mail address that the invitation went to.
 invitations-allowed = { $tenant } can send invitations to { $address }.
 invitations-blocked = { $tenant } sends no more invitations to { $address }.
 invitations-what = This is about invitations only. Guest accounts that exist stay as they are, and codes for signing in are still sent when you ask for them.

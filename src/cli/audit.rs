@@ -132,9 +132,13 @@ fn line(event: &Event) -> serde_json::Result<String> {
         word => plain(&word),
     };
     let activity = serde_json::to_value(&event.activity)?;
+    let called = event.called.as_ref().map(|called| (&called.display_name, &called.principal_name));
     let mut line = format!("{:>8}  {:.0}  {actor:41}  {}", event.sequence, event.at, plain(&activity["activity"]));
     for (name, value) in activity.as_object().into_iter().flatten().filter(|(name, _)| *name != "activity") {
         line.push_str(&format!("  {name}: {}", plain(value)));
+    }
+    if let Some((name, principal)) = called {
+        line.push_str(&format!("  called: {} <{}>", plain(&name.as_str().into()), plain(&principal.to_string().into())));
     }
     Ok(line)
 }
@@ -188,5 +192,25 @@ impl Operation for ListAudit {
     async fn perform(&self, foundation: &Foundation) -> Result<Vec<Event>, Failure> {
         let tenant = tenant(foundation, &self.tenant).await?;
         Ok(audit::list(&foundation.store, tenant, self.since, self.limit).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        TenantId, UserId,
+        audit::{Activity, Actor, Called, Told},
+    };
+
+    #[test]
+    fn whom_it_happened_to_is_named_and_the_name_acts_on_no_terminal() {
+        let called = Called { display_name: "Ana\u{1b}[2J".into(), principal_name: "ana_x#EXT#@contoso.example".into() };
+        let activity = Activity::InvitationsBlocked { user: UserId(uuid::Uuid::nil()) };
+        let told = Told { activity, called: Some(called) };
+        let tenant = TenantId(uuid::Uuid::nil());
+        let (event, _) = Head::default().append(tenant, Timestamp::UNIX_EPOCH, Actor::Operator, told);
+        let said = line(&event).unwrap();
+        assert!(said.ends_with("  called: Ana\\u{1b}[2J <ana_x#EXT#@contoso.example>"), "{said}");
     }
 }

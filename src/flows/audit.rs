@@ -78,8 +78,13 @@ pub async fn verify(store: &Store, tenant: TenantId, noted: Option<&Head>) -> Re
             return broken(end, number, "it does not follow on the one before");
         }
         let reached = stored.value.head(tenant);
-        for (known, problem) in [(noted, "it is not the one that was noted"), (before.as_ref(), "the log's head says otherwise")]
-        {
+        for (known, problem) in [
+            (
+                noted,
+                "it does not match the head that was noted: that was typed wrong, a backup was restored, or the log was changed",
+            ),
+            (before.as_ref(), "the log's head says otherwise"),
+        ] {
             if known.is_some_and(|known| known.sequence == reached.sequence && *known != reached) {
                 return broken(end, number, problem);
             }

@@ -14,13 +14,14 @@ use super::{
 };
 use crate::{
     domain::{
-        EmailAddress, FederationId, LanguageTag, UserId, WebUrl,
+        EmailAddress, FederationId, UserId, WebUrl,
         federation::Federation,
         invitation::Invitation,
         tenant::{AliasRedemption, IdentitySource},
         user::{Identity, VerifiedIdentity},
     },
     error::Code,
+    i18n::Language,
     identity::{
         passcode::{Asked, NewCode},
         upstream::{Callback, Demands, UpstreamError},
@@ -108,11 +109,18 @@ fn offered(view: &TenantView, address: &EmailAddress, source: IdentitySource) ->
 }
 
 /// Mails a code to the journey's address, if it is for somebody: a guest who has it, or signs in with it, or whoever may redeem
-/// with it by the invitation whose link they have opened. For others everything is the same but the mail.
+/// with it by the invitation whose link they have opened. For others everything is the same but the mail. It is written in
+/// the `language` of the page.
 ///
 /// # Errors
 /// When the client or the tenant asks too often, or the store is unavailable.
-pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut Journey, client: IpAddr) -> Result<(), Code> {
+pub async fn send_code(
+    vestibule: &Vestibule,
+    view: &TenantView,
+    journey: &mut Journey,
+    client: IpAddr,
+    language: Language,
+) -> Result<(), Code> {
     let address = journey.address.clone().ok_or(Code::JourneyLost)?;
     offered(view, &address, IdentitySource::OneTimePasscode)?;
     let tenant = view.tenant.id;
@@ -129,10 +137,9 @@ pub async fn send_code(vestibule: &Vestibule, view: &TenantView, journey: &mut J
     let invited =
         invitation.is_some_and(|invitation| may_redeem_with(&invitation.value, &address, view, vestibule.foundation.now()));
     let user = holder.as_ref().map_or(UserId(uuid::Uuid::nil()), |holder| holder.user);
-    let guest = holder.filter(|holder| holder.guest);
-    let language = guest.as_ref().and_then(|guest| guest.language.clone());
-    let addressee = Addressee { known: guest.is_some() || invited, language };
-    mail_code(vestibule, view, journey, asked, &address, addressee).await?;
+    let known = holder.is_some_and(|holder| holder.guest) || invited;
+    let addressee = Addressee { address: &address, known, language };
+    mail_code(vestibule, view, journey, asked, addressee).await?;
     journey.holder = Some(user);
     Ok(())
 }
@@ -151,11 +158,13 @@ fn may_redeem_with(invitation: &Invitation, address: &EmailAddress, view: &Tenan
 }
 
 /// Who a code is for.
-struct Addressee {
+struct Addressee<'a> {
+    /// Where it goes.
+    address: &'a EmailAddress,
     /// Whether it is for anybody; else its mail is a decoy.
     known: bool,
-    /// What they like to read.
-    language: Option<LanguageTag>,
+    /// What they read on the page that asks for it.
+    language: Language,
 }
 
 async fn mail_code(
@@ -163,17 +172,17 @@ async fn mail_code(
     view: &TenantView,
     journey: &mut Journey,
     asked: Asked<'_>,
-    address: &EmailAddress,
-    addressee: Addressee,
+    addressee: Addressee<'_>,
 ) -> Result<(), Code> {
     let minutes = view.tenant.policy.passcode_minutes;
+    let language = addressee.language.tag().parse().ok();
     let enqueue = |batch: Batch, code: &NewCode| {
         let passcode = mail::Passcode {
             tenant: &view.tenant,
-            to: address,
+            to: addressee.address,
             code: &code.digits,
             minutes,
-            language: addressee.language.as_ref(),
+            language: language.as_ref(),
             origin: Some(vestibule.public_url()),
         };
         let mail = passcode.mail(&vestibule.sender).map_err(|error| {
@@ -199,6 +208,7 @@ pub async fn send_mailbox_code(
     journey: &mut Journey,
     mailbox: &EmailAddress,
     client: IpAddr,
+    language: Language,
 ) -> Result<(), Code> {
     let tenant = view.tenant.id;
     let index = [records::address(tenant, mailbox).key().clone()];
@@ -206,10 +216,8 @@ pub async fn send_mailbox_code(
     let (asked, found) = vestibule.passcodes.ask(&view.tenant, &journey.id.0, mailbox, asks, &index).await?;
     let holder: Option<Stored<UserRef>> = take(&mut found.into_iter()).map_err(StoreError::refusal)?;
     let invited = vestibule.foundation.store.list(&records::all_invited(tenant, mailbox)).await.map_err(StoreError::refusal)?;
-    let guest = holder.map(|holder| holder.value).filter(|holder| holder.guest);
-    let known = guest.is_some() || !invited.is_empty();
-    let addressee = Addressee { known, language: guest.and_then(|guest| guest.language) };
-    mail_code(vestibule, view, journey, asked, mailbox, addressee).await
+    let known = holder.is_some_and(|holder| holder.value.guest) || !invited.is_empty();
+    mail_code(vestibule, view, journey, asked, Addressee { address: mailbox, known, language }).await
 }
 
 /// Takes the code that was mailed to `mailbox`.

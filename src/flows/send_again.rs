@@ -19,26 +19,35 @@ use crate::{
         audit::Actor,
         invitation::{Invitation, InvitationState},
         tenant::AllowInvitesFrom,
+        user::User,
     },
     error::Code,
+    i18n::Language,
     mail,
     secret::Secret,
     store::{Batch, Partition, StoreError, records},
 };
 
 /// Counts that somebody asks, and has every open invitation to `address` sent once more, each with a new link that ends the one
-/// before. An address that was asked for too often gets none, which is not told either.
+/// before. An address that was asked for too often gets none, which is not told either. A guest whose own language is not
+/// known is written to in the `language` of the page.
 ///
 /// # Errors
 /// [`Code::TooManyCodes`] when the client, the tenant or the server has reached its limit, which says nothing about the
 /// address; the store's failure.
-pub async fn ask(vestibule: &Arc<Vestibule>, view: &Arc<TenantView>, address: &EmailAddress, client: IpAddr) -> Result<(), Code> {
+pub async fn ask(
+    vestibule: &Arc<Vestibule>,
+    view: &Arc<TenantView>,
+    address: &EmailAddress,
+    client: IpAddr,
+    language: Language,
+) -> Result<(), Code> {
     if !vestibule.passcodes.may_send_invitation(view.tenant.id, address, client).await? {
         return Ok(());
     }
     let (vestibule, view, address) = (Arc::clone(vestibule), Arc::clone(view), address.clone());
     tokio::spawn(async move {
-        let sent = send(&vestibule, &view, &address).await.unwrap_or_else(|code| {
+        let sent = send(&vestibule, &view, &address, language).await.unwrap_or_else(|code| {
             tracing::warn!(tenant = %view.tenant.id, %code, "an invitation was not sent again");
             false
         });
@@ -50,7 +59,7 @@ pub async fn ask(vestibule: &Arc<Vestibule>, view: &Arc<TenantView>, address: &E
 }
 
 /// Sends what there is to send; whether there was anything.
-async fn send(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) -> Result<bool, Code> {
+async fn send(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress, language: Language) -> Result<bool, Code> {
     let (foundation, sender) = (&vestibule.foundation, &vestibule.sender);
     let administration = Administration { foundation, view, actor: &Actor::Server, sender };
     let blocked =
@@ -63,8 +72,9 @@ async fn send(vestibule: &Vestibule, view: &TenantView, address: &EmailAddress) 
     let invited = foundation.store.list(&records::all_invited(view.tenant.id, address)).await.map_err(StoreError::refusal)?;
     for guest in invited {
         let guest = guest.value.user;
-        if waits(vestibule, view, guest, address).await? {
-            administration.resend(guest, None, Some(Message::default())).await?;
+        if let Some(guest) = waiting(vestibule, view, guest, address).await? {
+            let language = if guest.preferred_language.is_none() { language.tag().parse().ok() } else { None };
+            administration.resend(guest.id, None, Some(Message { language, ..Message::default() })).await?;
             sent = true;
         }
     }
@@ -94,15 +104,16 @@ async fn send_to_nobody(vestibule: &Vestibule, view: &TenantView, address: &Emai
     foundation.store.commit(batch).await.map_err(StoreError::refusal)
 }
 
-/// Whether a guest is expected, by an invitation that was mailed to this address and that nobody has taken back. Where the
+/// The guest, if they are expected, by an invitation that was mailed to this address and that nobody has taken back. Where the
 /// organisation brings links in its own way, none is mailed in their place.
-async fn waits(vestibule: &Vestibule, view: &TenantView, guest: UserId, address: &EmailAddress) -> Result<bool, Code> {
+async fn waiting(vestibule: &Vestibule, view: &TenantView, guest: UserId, address: &EmailAddress) -> Result<Option<User>, Code> {
     let (store, tenant) = (&vestibule.foundation.store, view.tenant.id);
     let user = store.get(&records::user(tenant, guest)).await.map_err(StoreError::refusal)?.map(|stored| stored.value);
-    let Some(user) = user.filter(|user| user.is_pending() && user.account_enabled) else { return Ok(false) };
-    let Some(latest) = user.invitation else { return Ok(false) };
+    let Some(user) = user.filter(|user| user.is_pending() && user.account_enabled) else { return Ok(None) };
+    let Some(latest) = user.invitation else { return Ok(None) };
     let mailed = store.get(&records::delivery(tenant, latest)).await.map_err(StoreError::refusal)?.is_some();
     let invitation = store.get(&records::invitation(tenant, latest)).await.map_err(StoreError::refusal)?.filter(|_| mailed);
-    Ok(invitation
-        .is_some_and(|stored| stored.value.state == InvitationState::Open && stored.value.address.as_ref() == Some(address)))
+    let open = invitation
+        .is_some_and(|stored| stored.value.state == InvitationState::Open && stored.value.address.as_ref() == Some(address));
+    Ok(Some(user).filter(|_| open))
 }

@@ -47,6 +47,8 @@ pub enum Action {
     Mailbox,
     /// Does what the journey is for, where that is not to get in.
     Confirm,
+    /// Ends the journey, and lets the app know that waits for it.
+    Cancel,
 }
 
 impl Action {
@@ -72,6 +74,7 @@ impl Action {
             Self::SendMailboxCode => "send-mailbox-code",
             Self::Mailbox => "mailbox",
             Self::Confirm => "confirm",
+            Self::Cancel => "cancel",
         }
     }
 }
@@ -99,6 +102,7 @@ impl Action {
             Self::SendMailboxCode,
             Self::Mailbox,
             Self::Confirm,
+            Self::Cancel,
         ]
         .into_iter()
         .find(|action| action.segment() == segment)

@@ -123,6 +123,8 @@ impl Invitation<'_> {
         let arguments = self.arguments(&names);
         let text = |key: &str| texts.text(key, &arguments);
         let by = if names.inviter.is_some() { "mail-invitation-invited" } else { "mail-invitation-invited-nobody" };
+        let to_apps = self.redirect.origin() == self.public_url.origin();
+        let leads = if to_apps { "mail-invitation-leads-apps" } else { "mail-invitation-leads" };
         let lifetime = match self.expires {
             Some(end) => texts.text("mail-invitation-until", &Arguments::from([("moment".into(), texts.moment(end).into())])),
             None => text("mail-invitation-for-ever"),
@@ -137,7 +139,7 @@ impl Invitation<'_> {
                 accept: text("mail-invitation-accept"),
                 link: Zeroizing::new(self.link.expose().to_owned()),
                 copy: text("mail-invitation-copy"),
-                remarks: vec![text("mail-invitation-leads"), format!("{lifetime} {}", text("mail-invitation-alone"))],
+                remarks: vec![text(leads), format!("{lifetime} {}", text("mail-invitation-alone"))],
             }),
             footer: vec![self.privacy(&text), self.block(&text), self.answers(&texts, &text)],
         };

@@ -19,7 +19,8 @@ use crate::{
 /// The colour of mails of tenants that have chosen none.
 const DEFAULT_ACCENT: &str = "#0b5cad";
 
-/// What the mail with a one-time passcode says. Nothing in it comes from a request (checklist O-12), and it has no links.
+/// What the mail with a one-time passcode says. Nothing in it comes from a request but the choice of the language (checklist
+/// O-12), and it has no links.
 #[derive(Debug)]
 pub struct Passcode<'a> {
     /// The organisation that the guest is signing in to.
@@ -30,7 +31,7 @@ pub struct Passcode<'a> {
     pub code: &'a Secret,
     /// How long the code lives, in minutes.
     pub minutes: u8,
-    /// The guest's language, where it is known; then the tenant's, then English.
+    /// The language of the page that asks for the code; then the tenant's, then English.
     pub language: Option<&'a LanguageTag>,
     /// The server's public origin from the configuration, shown as text so that it can be compared with the browser's.
     pub origin: Option<&'a WebUrl>,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Partition};
 use crate::{
     domain::{
-        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, LanguageTag, SessionId, TenantId, UserId,
+        AgreementId, AppId, Domain, EmailAddress, FederationId, InvitationId, SessionId, TenantId, UserId,
         app::App,
         audit,
         federation::Federation,
@@ -67,16 +67,13 @@ pub struct UserRef {
     pub user: UserId,
     /// Whether they are a guest.
     pub guest: bool,
-    /// The language they like to read.
-    pub language: Option<LanguageTag>,
 }
 
 impl UserRef {
     /// What points to `user`.
     #[must_use]
     pub fn to(user: &User) -> Self {
-        let guest = user.user_type == UserType::Guest;
-        Self { user: user.id, guest, language: user.preferred_language.clone() }
+        Self { user: user.id, guest: user.user_type == UserType::Guest }
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     table::visible,
     who::{self, text, unknown},
 };
-use crate::domain::user::UserType;
+use crate::{domain::user::UserType, flows::guests::Purpose};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Invite {
@@ -75,7 +75,7 @@ struct Letter {
     /// The language of the mail: `de`, `pt-BR`.
     #[arg(long, value_name = "TAG")]
     language: Option<String>,
-    /// Somebody else who gets the mail.
+    /// Somebody else who is told of it, by a note without the link.
     #[arg(long, value_name = "ADDRESS")]
     cc: Option<String>,
     /// Mail nothing; the link is printed, and for you to hand over.
@@ -109,12 +109,12 @@ impl Letter {
     }
 
     /// Says what became of it.
-    fn tell(&self, answer: Value) -> anyhow::Result<()> {
-        self.said(answer).iter().try_for_each(|line| Ok(out::line(line)?))
+    fn tell(&self, purpose: Purpose, answer: Value) -> anyhow::Result<()> {
+        self.said(purpose, answer).iter().try_for_each(|line| Ok(out::line(line)?))
     }
 
     /// The lines that say it. The link is in them where nobody else brings it, or it was asked for.
-    fn said(&self, mut answer: Value) -> Vec<String> {
+    fn said(&self, purpose: Purpose, mut answer: Value) -> Vec<String> {
         let delivery = answer["vestibuleDelivery"].as_str().map(str::to_owned);
         let link = match answer["inviteRedeemUrl"].take() {
             Value::String(link) if self.show_link || delivery.as_deref() != Some("Queued") => Some(link),
@@ -127,11 +127,16 @@ impl Letter {
         }
         let address = text(&answer["invitedUserEmailAddress"]);
         let (who, id) = (visible(&address), text(&answer["invitedUser"]["id"]));
+        let done = match purpose {
+            Purpose::Invite => format!("invited {who}"),
+            Purpose::Resend => format!("made a new link for {who}, which ends the one before"),
+            Purpose::Reset => format!("reset {who}, who proves once more who they are"),
+        };
         let what = match (answer["status"].as_str(), delivery.as_deref()) {
             (Some("Completed"), _) => format!("{who} has accepted already; nothing was sent"),
-            (_, Some("Queued")) => format!("invited {who}; the mail is queued"),
-            (_, Some("Suppressed")) => format!("invited {who}, who wants no invitations by mail: bring them the link yourself"),
-            _ => format!("invited {who}; nothing was mailed"),
+            (_, Some("Queued")) => format!("{done}; the mail is queued"),
+            (_, Some("Suppressed")) => format!("{done}; the guest wants no invitations by mail: bring the link yourself"),
+            _ => format!("{done}; nothing was mailed"),
         };
         let blocked = (answer["vestibuleWasBlocked"] == true).then(|| {
             "  somebody with this address was blocked, and deleted since: with this invitation they may come in again".to_owned()
@@ -161,14 +166,14 @@ impl Invite {
         if !sponsors.is_empty() {
             say("invitedUserSponsors", sponsors.into());
         }
-        self.letter.tell(api.ask(&Request::post(&["invitations"]).json(body.into())).await?)
+        self.letter.tell(Purpose::Invite, api.ask(&Request::post(&["invitations"]).json(body.into())).await?)
     }
 }
 
 impl Resend {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let body = self.letter.members()?;
-        again(&self.connection, &self.user, "resendInvitation", body, &self.letter).await
+        again(&self.connection, &self.user, Purpose::Resend, body, &self.letter).await
     }
 }
 
@@ -176,21 +181,22 @@ impl Reset {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let mut body = self.letter.members()?;
         body.extend(self.to.map(|to| ("invitedUserEmailAddress".to_owned(), json!(to))));
-        again(&self.connection, &self.user, "resetRedemption", body, &self.letter).await
+        again(&self.connection, &self.user, Purpose::Reset, body, &self.letter).await
     }
 }
 
 async fn again(
     connection: &Connection,
     user: &str,
-    action: &str,
+    purpose: Purpose,
     body: Map<String, Value>,
     letter: &Letter,
 ) -> anyhow::Result<()> {
     let api = Api::connect(connection).await?;
     let id = who::id(&api, user).await?;
+    let action = if purpose == Purpose::Reset { "resetRedemption" } else { "resendInvitation" };
     let request = Request::post(&["users", &id, action]).json(body.into());
-    letter.tell(api.ask(&request).await.map_err(|error| unknown(error, user))?)
+    letter.tell(purpose, api.ask(&request).await.map_err(|error| unknown(error, user))?)
 }
 
 #[cfg(test)]
@@ -199,6 +205,10 @@ mod tests {
 
     /// What is said of an answer with this delivery, when the link was not asked for.
     fn said(delivery: Value, json: bool) -> String {
+        said_of(Purpose::Invite, delivery, json)
+    }
+
+    fn said_of(purpose: Purpose, delivery: Value, json: bool) -> String {
         let letter =
             Letter { message: None, message_file: None, language: None, cc: None, no_mail: false, show_link: false, json };
         let answer = json!({
@@ -208,7 +218,15 @@ mod tests {
             "invitedUser": { "id": "7" },
             "vestibuleDelivery": delivery,
         });
-        letter.said(answer).join("\n")
+        letter.said(purpose, answer).join("\n")
+    }
+
+    #[test]
+    fn sending_again_and_resetting_are_not_called_inviting() {
+        let again = said_of(Purpose::Resend, json!("Queued"), false);
+        assert_eq!(again, "made a new link for ana@fabrikam.example, which ends the one before; the mail is queued (user 7)");
+        let reset = said_of(Purpose::Reset, json!("Queued"), false);
+        assert!(reset.starts_with("reset ana@fabrikam.example, who proves"), "{reset}");
     }
 
     #[test]

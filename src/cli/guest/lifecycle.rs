@@ -1,6 +1,6 @@
-//! What is done to one user by name: `revoke`, `block`, `unblock`, `delete`, `restore`.
+//! What is done to one user by name: `revoke`, `block`, `unblock`, `delete`, `restore`, `convert`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::{
@@ -9,6 +9,7 @@ use super::{
     out,
     who::{self, unknown},
 };
+use crate::domain::user::UserType;
 
 /// Whom, and where.
 #[derive(Debug, Args)]
@@ -35,7 +36,31 @@ macro_rules! commands {
     };
 }
 
-commands! { Revoke; Block; Unblock; Delete; Restore; }
+commands! { Revoke; Block; Unblock; Restore; }
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Delete {
+    /// Delete a user for good who was deleted before, and could still be restored.
+    #[arg(long)]
+    permanently: bool,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Convert {
+    /// What the user is to be. Who is invited stays invited.
+    #[arg(long, value_name = "TYPE")]
+    to: Type,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Type {
+    Guest,
+    Member,
+}
 
 impl Whom {
     /// Makes a request of the user's id, and says what was done.
@@ -69,7 +94,20 @@ impl Unblock {
 
 impl Delete {
     pub(super) async fn run(self) -> anyhow::Result<()> {
+        if self.permanently {
+            return self.whom.done("deleted for good", true, |id| Request::delete(&["directory", "deletedItems", id])).await;
+        }
         self.whom.done("deleted", false, |id| Request::delete(&["users", id])).await
+    }
+}
+
+impl Convert {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let (done, to) = match self.to {
+            Type::Guest => ("now a guest", UserType::Guest),
+            Type::Member => ("now a member", UserType::Member),
+        };
+        self.whom.done(done, false, |id| Request::patch(&["users", id]).json(json!({ "userType": to.label() }))).await
     }
 }
 

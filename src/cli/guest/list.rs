@@ -15,9 +15,11 @@ use super::{
 
 /// What is selected.
 const SELECT: &str = "id,displayName,mail,otherMails,userPrincipalName,userType,externalUserState,externalUserStateChangeDateTime,\
-     source,invitationAccepted,accountEnabled,createdDateTime";
+     source,invitationAccepted,accountEnabled,createdDateTime,deletedDateTime";
 /// The columns.
 const HEADINGS: &[&str] = &["Name", "Mail", "State", "Source", "Invitation accepted", "Blocked", "Since"];
+/// The columns of deleted guests.
+const DELETED_HEADINGS: &[&str] = &["Name", "Mail", "State", "Source", "Invitation accepted", "Blocked", "Deleted", "Id"];
 /// The largest page (as in Graph).
 const PAGE_MAX: usize = 999;
 /// How many are listed when nothing is said of it.
@@ -34,6 +36,9 @@ pub(in crate::cli) struct List {
     /// Only those whose name or address begins with this.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Those who were deleted and can be restored, with their ids.
+    #[arg(long)]
+    deleted: bool,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = SOME, conflicts_with = "all", value_parser = positive)]
     limit: usize,
@@ -61,9 +66,13 @@ impl List {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let api = Api::connect(&self.connection).await?;
         let mut left = if self.all { usize::MAX } else { self.limit };
-        let page = Request::get(&["users"]).query("$filter", &self.condition()).query("$select", SELECT);
+        let (of, headings): (&[&str], _) = match self.deleted {
+            false => (&["users"], HEADINGS),
+            true => (&["directory", "deletedItems", "microsoft.graph.user"], DELETED_HEADINGS),
+        };
+        let page = Request::get(of).query("$filter", &self.condition()).query("$select", SELECT);
         let mut next = Some(page.query("$top", &left.min(PAGE_MAX).to_string()));
-        let (mut table, mut listed) = (Table::new(io::stdout(), HEADINGS), 0);
+        let (mut table, mut listed) = (Table::new(io::stdout(), headings), 0);
         while let Some(request) = next.take().filter(|_| left > 0) {
             let (mut users, after) = api.page(&request).await?;
             let more = users.len() > left || after.is_some();
@@ -72,7 +81,7 @@ impl List {
             if self.json {
                 users.iter().try_for_each(|user| out::line(&bare(user).to_string()))?;
             } else {
-                table.rows(&users.iter().map(row).collect::<Vec<_>>())?;
+                table.rows(&users.iter().map(if self.deleted { deleted_row } else { row }).collect::<Vec<_>>())?;
             }
             if more && left == 0 {
                 out::note(&format!("these are the first {listed}; --all lists all of them"));
@@ -96,8 +105,9 @@ impl List {
             let text = literal(text);
             format!(" and (startswith(displayName,{text}) or startswith(mail,{text}) or otherMails/any(m:startswith(m,{text})))")
         });
-        let filter = self.filter.as_ref().map(|filter| format!(" and ({filter})"));
-        [state, &search.unwrap_or_default(), &filter.unwrap_or_default()].concat()
+        // First, so that what a refusal says of its bytes is of what the person typed.
+        let filter = self.filter.as_ref().map(|filter| format!("({filter}) and "));
+        [&filter.unwrap_or_default(), state, &search.unwrap_or_default()].concat()
     }
 }
 
@@ -112,6 +122,14 @@ fn row(user: &Value) -> Vec<String> {
         blocked(user).to_owned(),
         since(&user["externalUserStateChangeDateTime"]),
     ]
+}
+
+/// The same of one who was deleted, with when, and with the id, which names them where several had an address.
+fn deleted_row(user: &Value) -> Vec<String> {
+    let mut row = row(user);
+    row.pop();
+    row.extend([since(&user["deletedDateTime"]), text(&user["id"])]);
+    row
 }
 
 /// The address that a user is reached under.

@@ -44,6 +44,8 @@ pub(super) enum Guest {
     Unblock(Box<lifecycle::Unblock>),
     /// Deletes a user, who can be restored for 30 days.
     Delete(Box<lifecycle::Delete>),
+    /// Makes a guest a member, or a member a guest.
+    Convert(Box<lifecycle::Convert>),
     /// Restores a deleted user.
     Restore(Box<lifecycle::Restore>),
     /// Assigns a user to an app.
@@ -65,6 +67,7 @@ impl Guest {
             Self::Block(block) => block.run().await.map(success),
             Self::Unblock(unblock) => unblock.run().await.map(success),
             Self::Delete(delete) => delete.run().await.map(success),
+            Self::Convert(convert) => convert.run().await.map(success),
             Self::Restore(restore) => restore.run().await.map(success),
             Self::Assign(assign) => assign.run().await.map(success),
             Self::Unassign(unassign) => unassign.run().await.map(success),

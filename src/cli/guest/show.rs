@@ -76,6 +76,9 @@ fn lines(user: &Value) -> Vec<(&'static str, String)> {
     if invitation.is_object() {
         let state = match text(&invitation["state"]) {
             state if state == "Revoked" => format!("{state} (no link leads in until invited once more)"),
+            state if state == "Ended" => {
+                format!("{state} (its address was taken from the user, or the user was deleted; a direct link still leads in)")
+            }
             state => state,
         };
         lines.push(("Invitation", format!("{state}, made {}", since(&invitation["createdDateTime"]))));

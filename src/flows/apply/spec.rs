@@ -276,20 +276,25 @@ impl Desired {
         let mut desired: Self = source::read(&text).map_err(|problem| at(&problem))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut problems = Vec::new();
-        for named in desired.named_files() {
+        for (named, whose) in desired.named_files() {
             match read_limited(&folder.join(&named)) {
                 Ok(bytes) => {
                     desired.files.insert(named, BASE64_STANDARD.encode(bytes));
                 }
-                Err(error) => problems.push(format!("{}: {error}", named.display())),
+                Err(error) => problems.push(format!("{whose}: {}: {error}", folder.join(&named).display())),
             }
         }
         if problems.is_empty() { Ok(desired) } else { Err(SpecError(problems)) }
     }
 
-    fn named_files(&self) -> Vec<PathBuf> {
-        let documents = self.tenants.iter().flat_map(|t| &t.agreements).flat_map(|a| &a.files).map(|file| file.path.clone());
-        let logos = self.tenants.iter().filter_map(|tenant| tenant.branding.as_ref()?.logo.clone());
+    /// The files, each with what names it.
+    fn named_files(&self) -> Vec<(PathBuf, String)> {
+        let agreements = self.tenants.iter().flat_map(|tenant| &tenant.agreements);
+        let documents = agreements.flat_map(|agreement| {
+            let whose = format!("agreement {:?}", agreement.name);
+            agreement.files.iter().map(move |file| (file.path.clone(), whose.clone()))
+        });
+        let logos = self.tenants.iter().filter_map(|tenant| Some((tenant.branding.as_ref()?.logo.clone()?, "logo".to_owned())));
         documents.chain(logos).collect()
     }
 }
@@ -309,4 +314,21 @@ fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Err
 
 fn expose_some<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::expose).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_is_missing_is_named_with_its_folder_and_its_agreement() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tenants.toml");
+        let agreement = "[[tenant.agreement]]\nname = \"Terms\"\n[[tenant.agreement.file]]\nlanguage = \"en\"\n\
+             display_name = \"Terms\"\npath = \"terms.pdf\"\n";
+        std::fs::write(&file, format!("[[tenant]]\ndisplay_name = \"Contoso\"\ndomains = []\n{agreement}")).unwrap();
+        let SpecError(problems) = Desired::load(&file).unwrap_err();
+        let expected = format!("agreement \"Terms\": {}: ", folder.path().join("terms.pdf").display());
+        assert!(problems.len() == 1 && problems[0].starts_with(&expected), "{problems:?}");
+    }
 }

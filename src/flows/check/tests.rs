@@ -182,7 +182,7 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
     let (maria, ring) = (&scene.maria, &scene.house.foundation.ring);
     let user = records::user(tenant(), maria.id);
     let nobody = UserRef { user: NOBODY, ..UserRef::to(maria) };
-    let spoken = UserRef { language: Some("fi".parse().unwrap()), ..UserRef::to(maria) };
+    let member = UserRef { guest: false, ..UserRef::to(maria) };
     let claim = |tenant| Claim { tenant };
     let domain = |name: &str| records::domain_claim(&name.parse::<Domain>().unwrap());
     let mail = maria.mail.as_ref().unwrap();
@@ -220,7 +220,7 @@ async fn faults(scene: &Scene) -> Vec<(Write, &'static str)> {
         ),
         (Write::Delete(records::address(tenant(), mail).key().clone()), "user {maria}: one of its addresses does not lead to it"),
         (record(&records::address(tenant(), mail), &nobody), "address m***@fabrikam.example: leads to user"),
-        (record(&records::address(tenant(), mail), &spoken), "address m***@fabrikam.example: says of user"),
+        (record(&records::address(tenant(), mail), &member), "address m***@fabrikam.example: says of user"),
         (record(&records::address(tenant(), &"x@x.example".parse().unwrap()), &UserRef::to(maria)), "who does not have it"),
         (
             Write::Delete(records::identity(tenant(), &scene.identity).key().clone()),

@@ -28,6 +28,13 @@ pub(super) fn is_set_up_here(open: &Open) -> bool {
     open.journey.address.as_ref().is_some_and(|address| accounts::are_offered(&open.view, address))
 }
 
+/// Whether the one in front of us has most likely no account here yet: they come by an invitation that nobody has accepted, with
+/// the address that it went to.
+pub(super) fn is_likely_to_have_none(open: &Open) -> bool {
+    let invitation = open.journey.invitation.as_ref().filter(|opened| opened.is_open());
+    is_set_up_here(open) && invitation.is_some_and(|opened| opened.address.is_none() || opened.address == open.journey.address)
+}
+
 /// Asks the browser for a passkey to sign in with, of whomever.
 pub(super) fn sign_in(open: &mut Open) -> Option<PasskeyForm> {
     let begun = is_set_up_here(open).then(|| open.vestibule().passkeys.begin_assertion()).flatten()?;

@@ -85,13 +85,15 @@ pub(super) async fn confirm(mut open: Open, form: &Form) -> Response {
                 Err(code) => open.visit.refuse_in(Some(&open.view), code),
             }
         }
-        (Errand::SendAgain, _, Some(address), _) => match send_again::ask(&vestibule, &view, &address, open.visit.client).await {
-            Ok(()) => {
-                open.journey.code_sent = Some(vestibule.foundation.now());
-                open.go_on()
+        (Errand::SendAgain, _, Some(address), _) => {
+            match send_again::ask(&vestibule, &view, &address, open.visit.client, open.languages.page).await {
+                Ok(()) => {
+                    open.journey.code_sent = Some(vestibule.foundation.now());
+                    open.go_on()
+                }
+                Err(code) => open.go_back(code),
             }
-            Err(code) => open.go_back(code),
-        },
+        }
         _ => open.visit.refuse_in(Some(&open.view), Code::RequestInvalid),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         terms::{Acceptance, Answer, Owed},
     },
     error::Code,
-    flows::{Vestibule, prove, redeem, session},
+    flows::{Loaded, Vestibule, prove, redeem, session},
     http::{
         form::Form,
         urls,
@@ -65,6 +65,7 @@ pub async fn post(
         Some(Action::SendMailboxCode) => mailbox::send_code(open).await,
         Some(Action::Mailbox) => mailbox::take_code(open, &form).await,
         Some(Action::Confirm) => errand::confirm(open, &form).await,
+        Some(Action::Cancel) => land::declined(open, &Loaded::default(), Code::Cancelled),
         None => open.visit.refuse_in(Some(&open.view), Code::PathUnknown),
     }
 }
@@ -81,7 +82,8 @@ fn address(mut open: Open, form: &Form) -> Response {
 
 async fn send_code(mut open: Open) -> Response {
     open.journey.chosen = Some(IdentitySource::OneTimePasscode);
-    match prove::send_code(&open.visit.vestibule, &open.view, &mut open.journey, open.visit.client).await {
+    let language = open.languages.page;
+    match prove::send_code(&open.visit.vestibule, &open.view, &mut open.journey, open.visit.client, language).await {
         Ok(()) => open.go_on(),
         Err(code) => open.go_back(code),
     }

@@ -53,8 +53,8 @@ pub(super) async fn send_code(mut open: Open) -> Response {
         Ok(None) => return open.go_on(),
         Err(code) => return open.visit.refuse_in(Some(&open.view), code),
     };
-    let (visit, view) = (&open.visit, open.view.clone());
-    match prove::send_mailbox_code(&visit.vestibule, &view, &mut open.journey, &mailbox, visit.client).await {
+    let (visit, view, language) = (&open.visit, open.view.clone(), open.languages.page);
+    match prove::send_mailbox_code(&visit.vestibule, &view, &mut open.journey, &mailbox, visit.client, language).await {
         Ok(()) => open.go_on(),
         Err(code) => open.go_back(code),
     }

@@ -88,6 +88,8 @@ pub(super) fn identify(open: Open, error: Option<Code>) -> Response {
         app: open.app_name(),
         errand: open.journey.errand,
         invited: open.introduction(),
+        another: open.journey.switching,
+        cancel: open.journey.request.is_some().then(|| open.form(Action::Cancel)),
         email: typed.or(hint).unwrap_or_default(),
         error,
     };
@@ -183,6 +185,7 @@ fn password(mut open: Open, error: Option<Code>) -> Response {
         email,
         passkey: account::sign_in(&mut open),
         set_up: account::is_set_up_here(&open).then(|| open.form(Action::SetUp)),
+        set_up_first: account::is_likely_to_have_none(&open),
         other_ways: other_ways(&open, IdentitySource::LocalAccount),
         error,
     };

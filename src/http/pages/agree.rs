@@ -74,6 +74,11 @@ impl Terms {
         self.must_open && !self.opened
     }
 
+    /// Whether what was wrong is put right by opening the document.
+    fn is_about_opening(&self) -> bool {
+        self.error == Some(Code::TermsNotOpened)
+    }
+
     fn kind_key(&self) -> &'static str {
         match self.kind {
             MediaType::Pdf => "terms-kind-pdf",

@@ -147,6 +147,8 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         errand: None,
         app: fill.some("Expenses"),
         invited: None,
+        another: false,
+        cancel: Some(fill.link("/journey/x/cancel")),
         email: String::new(),
         error: None,
     };
@@ -159,6 +161,7 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
         email: fill.text("ada.lovelace@fabrikam.example"),
         passkey: None,
         set_up: None,
+        set_up_first: false,
         other_ways: vec![],
         error: None,
     };
@@ -221,9 +224,10 @@ pub(super) fn all(fill: Filling) -> Vec<Sample> {
     };
     let logo = TenantFace { logo: Some(fill.link("/assets/logo/x")), accent: None, ..fill.chrome().tenant.unwrap() };
     let mut all = errands::all(fill);
-    all.extend(invited::all(fill, &identify));
+    all.extend(invited::all(fill, &identify, &account));
     all.extend([
         sample("identify", identify.clone()),
+        sample("identify-another", Identify { another: true, cancel: None, ..identify.clone() }),
         sample(
             "identify-error",
             Identify { email: fill.text("ada@"), error: Some(Code::AddressMalformed), app: None, ..identify.clone() },

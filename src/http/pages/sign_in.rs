@@ -24,6 +24,10 @@ pub struct Identify {
     pub errand: Option<Errand>,
     /// The invitation that is about to be accepted, of which the page tells first.
     pub invited: Option<Introduction>,
+    /// Whether the person has asked to use another address than the one before.
+    pub another: bool,
+    /// Where the button of who does not want to sign in after all posts to; `None` where no app waits for an answer.
+    pub cancel: Option<Link>,
     /// What is in the field: a hint, or what was typed.
     pub email: String,
     /// What was wrong with it.
@@ -152,6 +156,8 @@ pub struct Password {
     pub passkey: Option<PasskeyForm>,
     /// Where the button of who has no account yet, or lost what opens it, posts to; `None` where nobody sets one up.
     pub set_up: Option<Link>,
+    /// Whether that is the likeliest way on: an invitation to this address, which nobody has accepted yet.
+    pub set_up_first: bool,
     /// Other ways that are open to this address.
     pub other_ways: Vec<OtherWay>,
     /// What was wrong.
@@ -189,6 +195,7 @@ impl Identify {
 
     fn lead(&self) -> &'static str {
         match self.errand {
+            None if self.another => "identify-lead-another",
             None => "identify-lead",
             Some(Errand::Leave) => "leave-identify-lead",
             Some(Errand::BlockInvitations) => "invitations-identify-lead",
@@ -197,7 +204,18 @@ impl Identify {
     }
 }
 
+impl SetUpAccount {
+    /// There is no other way beside it.
+    fn is_set_up_first(&self) -> bool {
+        false
+    }
+}
+
 impl Password {
+    fn is_set_up_first(&self) -> bool {
+        self.set_up_first
+    }
+
     fn heading(&self) -> Phrase<'_> {
         heading(&self.chrome, self.app.as_deref())
     }

@@ -38,6 +38,8 @@ pub(super) struct Site {
     pub(super) vestibule: Arc<Vestibule>,
     pub(super) app: AppId,
     pub(super) store: Arc<Counted>,
+    /// What the browser says of languages.
+    pub(super) accept_language: &'static str,
     router: Router,
     cookies: BTreeMap<String, String>,
 }
@@ -117,7 +119,7 @@ impl Site {
         let app = apps.into_iter().find(|app| app.value.display_name == "Expenses").unwrap().value.id;
         store.take();
         let router = crate::http::router(&DirectoryApi::new(&vestibule));
-        Self { house, vestibule, app, store, router, cookies: BTreeMap::new() }
+        Self { house, vestibule, app, store, accept_language: "en", router, cookies: BTreeMap::new() }
     }
 
     /// Time goes by, and the feed says that nothing has happened.
@@ -173,6 +175,7 @@ impl Site {
         let request = request
             .header(header::HOST, "vestibule.example")
             .header(header::ACCEPT, "text/html")
+            .header(header::ACCEPT_LANGUAGE, self.accept_language)
             .header(header::COOKIE, cookies.join("; "))
             .body(Body::from(body))
             .unwrap();
@@ -234,6 +237,27 @@ impl Site {
         (mails.len() - decoys, decoys)
     }
 
+    /// The languages of the mails that wait for an address, the oldest first.
+    pub(super) async fn mailed_in(&self, address: &str) -> Vec<String> {
+        self.mails_to(address).await.into_iter().map(|mail| mail.language).collect()
+    }
+
+    /// The mails that wait for an address, the oldest first. Decoys are passed over.
+    pub(super) async fn mails_to(&self, address: &str) -> Vec<Mail> {
+        let mails = self.house.foundation.store.list(&outbox_items(tenant())).await.unwrap();
+        let mut found = Vec::new();
+        for mail in mails {
+            let OutboxState::Queued { sealed } = &mail.value.state else { continue };
+            let purpose = [b"outbox", tenant().as_bytes().as_slice(), mail.value.id.0.as_bytes()].concat();
+            let content: Content = self.house.foundation.ring.open(&purpose, sealed).unwrap();
+            if content.mail.to.as_str() == address && !content.decoy {
+                found.push((mail.value.created, content.mail));
+            }
+        }
+        found.sort_by_key(|(created, _)| *created);
+        found.into_iter().map(|(_, mail)| mail).collect()
+    }
+
     /// Goes on in another browser, whose cookies these are, and takes down those of this one.
     pub(super) fn change_browser(&mut self, cookies: &mut BTreeMap<String, String>) {
         std::mem::swap(&mut self.cookies, cookies);
@@ -247,6 +271,7 @@ impl Site {
                 vestibule: Arc::clone(&self.vestibule),
                 app: self.app,
                 store: Arc::clone(&self.store),
+                accept_language: self.accept_language,
                 router: self.router.clone(),
                 cookies: cookies.clone(),
             };

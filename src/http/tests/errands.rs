@@ -14,7 +14,7 @@ use crate::{
     flows::{
         apply::tests::tenant,
         blocked_invitations,
-        guests::{Invite, Message},
+        guests::{Change, Invite, Message},
     },
     store::{
         Batch, Partition,
@@ -214,4 +214,47 @@ async fn an_invitation_is_sent_once_more_to_who_was_invited() {
     walk.site.change_browser(&mut Default::default());
     walk.ask_again(SAM).await;
     assert!(matches!(walk.site.invitation(guest.user).await.state, InvitationState::Revoked { .. }));
+}
+
+/// Who asks on a German page reads German, unless it is known that they like to read something else.
+#[tokio::test]
+async fn mails_are_in_the_language_of_the_page_that_they_are_asked_on() {
+    let (mut walk, guest) = mailed().await;
+    walk.site.accept_language = "de-AT, en;q=0.5";
+    walk.site.wait(31 * 86_400);
+    walk.ask_again(SAM).await;
+    assert_eq!(walk.site.mailed_in(SAM).await, ["de"], "the invitation of before is taken back with its mail");
+    walk.site.change_browser(&mut Default::default());
+    let page = walk.errand("block-invitations").await;
+    let page = walk.press("address", "next page", &page, "address", &[("email", SAM)]).await;
+    walk.press("send", "code page", &page, "send-mailbox-code", &[]).await;
+    assert_eq!(walk.site.mailed_in(SAM).await, ["de", "de"]);
+    let speaks = Change { preferred_language: Some("en".parse().ok()), ..Change::default() };
+    walk.site.administer(async |act| act.change(guest.user, None, &speaks).await).await;
+    walk.site.change_browser(&mut Default::default());
+    walk.site.wait(3_600);
+    let page = walk.arrive(SAM).await;
+    walk.press("send code", "code page", &page, "send-code", &[]).await;
+    assert_eq!(walk.site.mailed_in(SAM).await, ["de", "de", "de"], "a code is asked for on the page");
+    walk.site.change_browser(&mut Default::default());
+    walk.site.wait(3_600);
+    walk.ask_again(SAM).await;
+    assert_eq!(walk.site.mailed_in(SAM).await.last().unwrap(), "en", "what they like to read comes first");
+}
+
+/// The mail says of where it leads what the page says.
+#[tokio::test]
+async fn an_invitation_to_the_apps_panel_says_so_in_the_mail() {
+    for (redirect, said, other) in
+        [(None, "you see the apps", "you are taken"), (invite(None).redirect, "you are taken", "the apps")]
+    {
+        let mut site = Site::warm().await;
+        let guest = site.invite(Invite { redirect, send: Some(Message::default()), ..invite(Some(SAM)) }).await;
+        let page = site.get(&guest.link).await;
+        let page = site.get(&page.onward()).await;
+        let mail = site.mails_to(SAM).await.remove(0);
+        for text in [mail.text.as_str(), &page.body] {
+            assert!(text.contains(said) && !text.contains(other), "{text}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     browser::Site,
     invitations::{SAM, WELCOME, invite, invited},
     seen::refuses,
-    walk::Walk,
+    walk::{MARIA, Walk},
 };
 use crate::{
     clock::{Entropy, SeededEntropy},
@@ -236,4 +236,18 @@ async fn l_06_l_08_no_walk_with_the_ticket_alone_redeems() {
     walk.site.store.take();
     assert!(walk.site.user(guest.user).await.unwrap().is_pending());
     assert_eq!(walk.site.invitation(guest.user).await.state, InvitationState::Open);
+}
+
+/// Who does not want to sign in after all goes back to the app, which learns of it.
+#[tokio::test]
+async fn who_is_asked_for_the_address_can_go_back_to_the_app() {
+    let mut walk = Walk::new(Site::warm().await);
+    let authorize = walk.site.authorize("openid");
+    let begun = walk.get("authorize", &authorize).await;
+    let page = walk.get("address page", &begun.onward()).await;
+    let cancelled = walk.send("cancel", &page, "cancel", &[]).await;
+    assert!(cancelled.body.contains("id=\"declined\"") && cancelled.body.contains("error=access_denied"), "{}", cancelled.body);
+    let page = walk.arrive(MARIA).await;
+    let page = walk.press("switch", "address page", &page, "switch-account", &[]).await;
+    assert!(page.body.contains("use instead") && !page.body.contains("that was invited"), "{}", page.body);
 }

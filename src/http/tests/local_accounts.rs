@@ -159,6 +159,9 @@ async fn l_08_an_account_is_set_up_by_the_link_of_an_invitation() {
     let_accounts(&walk.site, "").await;
     let mut authenticator = authenticator();
     let page = walk.open(&guest.link).await;
+    let first =
+        page.body.contains("class=\"primary wide\" id=\"set-up\"") && !page.body.contains("primary wide\" id=\"passkey\"");
+    assert!(first && page.body.contains(&format!("<bdi>{SAM}</bdi>")), "who was just invited has no account: {}", page.body);
     let early = walk.send("new password", &page, "new-password", &[("password", GOOD)]).await;
     assert!(early.status.is_redirection() && walk.site.journey().credential.is_none(), "the ticket alone");
     let page = walk.set_up(&page, SAM).await;

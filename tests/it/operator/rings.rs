@@ -80,3 +80,13 @@ async fn the_ring_may_come_from_the_environment() {
         assert!(!process.log().contains(secret.split_once(':').expect("a key").1), "{}", process.log());
     }
 }
+
+/// What `check-config` finds good, the first start can make.
+#[test]
+fn the_folder_of_a_ring_is_made_with_it() {
+    let site = Site::new();
+    site.write("vestibule.toml", &format!("key_ring = \"rings/of ours/key-ring\"\n{}", site.configuration("")));
+    done(&apply(&site, &[]));
+    assert_eq!(mode(&site.path("rings/of ours")), 0o700);
+    assert_eq!(mode(&site.path("rings/of ours/key-ring")), 0o600);
+}

@@ -24,10 +24,14 @@ use super::{
     api::{Api, BATCH_MAX},
     connection::Connection,
     out,
+    table::visible,
 };
 use file::{FileError, Row, Rows};
 use results::{Entry, Key, Results, Status};
 use send::{Task, Window};
+
+/// How many reasons are printed; all of them are in the results.
+const REASONS_MAX: u64 = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
@@ -191,9 +195,17 @@ impl Import {
 
     fn record(&self, results: &mut Results, summary: &mut Summary, bar: &ProgressBar, entries: &[Entry]) -> anyhow::Result<()> {
         results.add(entries)?;
-        let failures = entries.iter().filter(|entry| entry.status == Status::Failed).count() as u64;
-        summary.failure += failures;
-        summary.success += entries.len() as u64 - failures;
+        for entry in entries {
+            if entry.status != Status::Failed {
+                summary.success += 1;
+                continue;
+            }
+            summary.failure += 1;
+            if summary.failure <= REASONS_MAX && !self.json {
+                let why = [entry.code.as_str(), &entry.message].join(" ");
+                bar.suspend(|| self.tell(entry.line, visible(why.trim()).as_ref()))?;
+            }
+        }
         bar.inc(entries.len() as u64);
         Ok(())
     }
@@ -203,6 +215,9 @@ impl Import {
         if self.json {
             out::line(&serde_json::to_string(summary)?)?;
         } else {
+            if let Some(results) = results.filter(|_| *failure > REASONS_MAX) {
+                out::line(&format!("… and {} more in {}", failure - REASONS_MAX, results.display()))?;
+            }
             let before = if *before > 0 { format!(" ({before} before)") } else { String::new() };
             out::line(&format!("# Success: {success}{before}, # Failure: {failure}, Total: {total}"))?;
             if *without_mail > 0 && !self.links {

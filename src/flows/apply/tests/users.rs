@@ -92,11 +92,11 @@ async fn an_address_passes_to_somebody_as_the_same_file_makes_them() {
     let both = |first: &str, second: &str| user(&format!("{first}\n[[tenant.user]]\n{second}"));
     let holds = |id: &str| format!("id = \"{id}\"\ndisplay_name = \"Somebody\"\nother_mails = [\"{SHARED}\"]\n");
     let lets_go = holds(GUEST).replace(&format!("\"{SHARED}\""), "");
-    let changed = holds(OTHER) + "user_type = \"Member\"\npreferred_language = \"fi\"\n";
+    let changed = holds(OTHER) + "user_type = \"Member\"\n";
     let gone = holds(OTHER).replace(&format!("\"{SHARED}\""), "");
     for (text, heir) in [
-        (both(&changed, &lets_go), Some(UserRef { user: OTHER.parse().unwrap(), guest: false, language: "fi".parse().ok() })),
-        (both(&lets_go, &changed), Some(UserRef { user: OTHER.parse().unwrap(), guest: false, language: "fi".parse().ok() })),
+        (both(&changed, &lets_go), Some(UserRef { user: OTHER.parse().unwrap(), guest: false })),
+        (both(&lets_go, &changed), Some(UserRef { user: OTHER.parse().unwrap(), guest: false })),
         (both(&gone, &lets_go), None),
     ] {
         let house = House::new();

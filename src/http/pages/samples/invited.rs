@@ -3,14 +3,15 @@
 use super::*;
 use crate::flows::opened::Introduction;
 
-/// All of them; `identify` is the page without an invitation.
-pub(super) fn all(fill: Filling, identify: &Identify) -> Vec<Sample> {
+/// All of them; `identify` and `account` are the pages without an invitation.
+pub(super) fn all(fill: Filling, identify: &Identify, account: &Password) -> Vec<Sample> {
     let introduction =
         Some(Introduction { inviter: fill.some("Adele Vance"), leads_to: fill.some("expenses.contoso.example:8443") });
     let nobody = Some(Introduction { inviter: None, leads_to: None });
     let ways = vec![fill.way(IdentitySource::OneTimePasscode, None)];
     vec![
         sample("invited-identify", Identify { invited: nobody, app: None, ..identify.clone() }),
+        sample("invited-account", Password { invited: introduction.clone(), set_up_first: true, ..account.clone() }),
         sample(
             "invited-send-code",
             SendCode {
